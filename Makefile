@@ -1,0 +1,39 @@
+# make run, make test: everything else is a part of them or a longer proof.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint types bench soak lock image clean setup
+
+run: setup            ## set everything up and start voicegate on http://localhost:8000
+	$(BIN)/voicegate serve
+
+test: setup           ## lint, types, import contracts, then all tests
+	./scripts/test.sh
+
+lint: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+types: setup
+	$(BIN)/mypy
+
+bench: setup          ## latency and overhead, with tables; writes benchmarks/results/
+	./scripts/bench.sh
+
+soak: setup           ## hundreds of calls, kills and mutations; prints its tables
+	./scripts/soak.sh
+
+lock:                 ## pin every dependency with its hashes (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate -q -o requirements.lock
+
+image:                ## the Docker image
+	docker build -t voicegate .
+
+clean:
+	rm -rf $(VENV) .voicegate .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock pyproject.toml scripts/setup.sh
+	PYTHON=$(PYTHON) ./scripts/setup.sh

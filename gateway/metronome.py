@@ -1,0 +1,134 @@
+"""One clock for all calls of a process: every seat ticks each 20 ms, spread over four phases 5 ms apart.
+
+Deadlines are absolute (start + n * 5 ms), so nothing drifts. A late clock catches up by ticking at once for every
+deadline it missed, at most :data:`MAX_CATCH_UP_MS`; what is older is skipped and counted, because a burst of stale
+audio helps nobody. While nobody sits it sleeps.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from voicegate.kernel.audio import FRAME_MS
+from voicegate.kernel.clock import Clock
+from voicegate.kernel.telemetry import Telemetry
+
+PHASES: Final = 4
+STEP_S: Final = FRAME_MS / 1000 / PHASES
+MAX_CATCH_UP_MS: Final = 100
+_MAX_BEHIND: Final = MAX_CATCH_UP_MS // (FRAME_MS // PHASES)
+
+_log = structlog.get_logger(__name__)
+
+
+class Seat:
+    """A place at the clock; see :meth:`Metronome.join`."""
+
+    __slots__ = ("_tick", "phase")
+
+    def __init__(self, tick: Callable[[], None], phase: int) -> None:
+        self._tick = tick
+        self.phase = phase
+
+    def tick(self) -> None:
+        self._tick()
+
+    def let_go(self) -> None:
+        """Forget whom to tick: whoever ticks here mostly holds the seat too, and a connection that is over should be
+        freed at once, not by a garbage collection that halts every other one."""
+        self._tick = _nobody
+
+
+def _nobody() -> None: ...
+
+
+class Metronome:
+    """One a process. Enter :meth:`run` as a task; join and leave from the same event loop."""
+
+    def __init__(
+        self, clock: Clock, telemetry: Telemetry, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._phases: tuple[dict[Seat, None], ...] = tuple({} for _ in range(PHASES))
+        self._somebody = asyncio.Event()
+        self._start = 0.0
+        self._lateness = telemetry.histogram("voicegate_playout_lateness_seconds", "How late the 20 ms clock ticks")
+        self._skipped = telemetry.counter("voicegate_playout_skipped_steps_total", "5 ms steps too old to catch up")
+        self._faults = telemetry.counter("voicegate_playout_faults_total", "Ticks that raised")
+
+    def __len__(self) -> int:
+        return sum(map(len, self._phases))
+
+    def join(self, tick: Callable[[], None]) -> Seat:
+        """Call ``tick`` every 20 ms from now on, until :meth:`leave`. It must return at once and not raise; one that
+        raises loses its seat and is logged."""
+        phase = min(range(PHASES), key=lambda each: len(self._phases[each]))
+        seat = Seat(tick, phase)
+        self._phases[phase][seat] = None
+        self._somebody.set()
+        return seat
+
+    def leave(self, seat: Seat) -> None:
+        """No tick after this returns. Leaving twice is fine."""
+        self._phases[seat.phase].pop(seat, None)
+        seat.let_go()
+
+    def hurry(self, seat: Seat) -> None:
+        """Tick ``seat`` now, and every 20 ms from now on (the first time after 15 to 20 ms, to fall into a phase)."""
+        if seat not in self._phases[seat.phase]:
+            return
+        del self._phases[seat.phase][seat]
+        seat.phase = int((self._clock.monotonic() - self._start) / STEP_S) % PHASES
+        self._phases[seat.phase][seat] = None
+        self._tick(seat)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            if not len(self):
+                self._somebody.clear()
+                await self._somebody.wait()
+            await self._run_while_somebody()
+
+    async def _run_while_somebody(self) -> None:
+        start, step = self._clock.monotonic(), 0
+        self._start = start
+        while len(self):
+            step = self._next_step(step)
+            deadline = start + step * STEP_S
+            ahead = deadline - self._clock.monotonic()
+            if ahead > 0:
+                await self._sleep(ahead)
+            step = self._catch_up(start, step)
+
+    def _next_step(self, step: int) -> int:
+        """The first step after ``step`` whose phase has seats."""
+        return next(each for each in range(step + 1, step + PHASES + 1) if self._phases[each % PHASES])
+
+    def _catch_up(self, start: float, step: int) -> int:
+        """Tick for every deadline that is due from ``step`` on; return the last step that was due."""
+        now = self._clock.monotonic()
+        self._lateness.observe(max(0.0, now - (start + step * STEP_S)))
+        due = max(step, int((now - start) / STEP_S + 1e-6))
+        if due - step >= _MAX_BEHIND:
+            self._skipped.inc(due - step - _MAX_BEHIND + 1)
+            step = due - _MAX_BEHIND + 1
+        for each in range(step, due + 1):
+            self._tick_phase(each % PHASES)
+        return due
+
+    def _tick_phase(self, phase: int) -> None:
+        for seat in list(self._phases[phase]):
+            if seat in self._phases[phase]:  # else it left while another seat of this phase ticked
+                self._tick(seat)
+
+    def _tick(self, seat: Seat) -> None:
+        try:
+            seat.tick()
+        except Exception:
+            self.leave(seat)
+            self._faults.inc()
+            _log.exception("a call's tick failed; its playout stops")

@@ -1,0 +1,144 @@
+"""The gateway's HTTP server: routes, the landing page, health, metrics, and an orderly end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from gateway.health import HealthReport
+from gateway.parts import GatewayParts
+from gateway.websocket.door import VoiceDoor
+from voicegate.kernel.errors import ConfigError
+
+_LANDING: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>voicegate</title>
+<h1>voicegate</h1>
+<p>This is a voice gateway. Call it with a WebSocket:</p>
+<ul>
+<li><code>/voice/&lt;session id&gt;</code>: send a recorder's WebM, or a WAV file in one message; get WAV files.</li>
+<li><code>/voice/&lt;session id&gt;</code> as <code>voice.v1</code>: events as JSON, audio as frames.</li>
+</ul>
+<p>State of this process: <a href="/health">/health</a>, <a href="/metrics">/metrics</a>.</p>
+</html>
+"""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    """A listening server."""
+
+    host: str
+    port: int
+    """The real one, where the setting was 0."""
+    parts: GatewayParts
+
+
+def build_application(
+    parts: GatewayParts, registry: CollectorRegistry, *, routes: Iterable[web.RouteDef] = (), landing: str = _LANDING
+) -> web.Application:
+    """The aiohttp application. ``routes`` are those of the other doors."""
+    pages = _Pages(parts, registry, landing)
+    application = web.Application(middlewares=[_log_requests])
+    application.add_routes(
+        [
+            web.get("/", pages.landing_page),
+            web.get("/health", pages.health),
+            web.get("/health/live", pages.live),
+            web.get("/health/ready", pages.ready),
+            web.get("/metrics", pages.metrics),
+            web.get("/voice/{session_id}", VoiceDoor(parts).__call__),
+            *routes,
+        ]
+    )
+    return application
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    parts: GatewayParts, application: web.Application, tasks: asyncio.TaskGroup
+) -> AsyncIterator[RunningGateway]:
+    """Listen while entered. On leaving, new calls are refused, connections close with 1001, then the server ends.
+
+    ``tasks`` is the caller's and gets the clock.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    # The access log of aiohttp is off: it writes whole request lines, and a query may hold what must not be logged.
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=parts.config.drain_s)
+    await runner.setup()
+    beat = tasks.create_task(parts.metronome.run())
+    try:
+        site = web.TCPSite(runner, parts.config.host, parts.config.port)
+        await _listen(site, parts)
+        _log.info("gateway listens", host=parts.config.host, port=site.port)
+        yield RunningGateway(parts.config.host, site.port, parts)
+    finally:
+        parts.admission.draining = True
+        await parts.connections.close_all(parts.config.drain_s)
+        await runner.cleanup()
+        beat.cancel()
+
+
+async def _listen(site: web.TCPSite, parts: GatewayParts) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        where = f"{parts.config.host}:{parts.config.port}"
+        raise ConfigError(f"cannot listen on {where}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    parts: GatewayParts
+    registry: CollectorRegistry
+    landing: str
+
+    async def landing_page(self, _request: web.Request) -> web.Response:
+        policy = {"Content-Security-Policy": "default-src 'self'", "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=self.landing, content_type="text/html", headers=policy)
+
+    async def health(self, _request: web.Request) -> web.Response:
+        report = await self._report()
+        return _json(report, 503 if report.status == "failed" else 200)
+
+    async def live(self, _request: web.Request) -> web.Response:
+        return _json({"status": "ok"}, 200)
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        report = await self._report()
+        good = report.status != "failed" and not report.draining
+        return _json({"status": "ok" if good else "draining" if report.draining else "failed"}, 200 if good else 503)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self.registry), headers={"Content-Type": content_type})
+
+    async def _report(self) -> HealthReport:
+        return await self.parts.health.report(calls=self.parts.calls.live, draining=self.parts.admission.draining)
+
+
+def _json(body: object, status: int) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers)
+
+
+@web.middleware
+async def _log_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One line a request: method and path, never the query."""
+    response = await handler(request)
+    _log.debug("request", method=request.method, path=request.path, status=response.status)
+    return response

@@ -1,0 +1,44 @@
+"""Pushing a caller's audio into a call without stalling the other calls."""
+
+import asyncio
+from typing import Final
+
+import numpy as np
+
+from audiocodecs.framing import Framer
+from gateway.conversation import Conversation
+from voicegate.kernel.audio import PIPELINE_RATE_HZ, Frame, Samples, frame_samples
+
+_FRAME: Final = frame_samples(PIPELINE_RATE_HZ)
+FRAMES_A_TURN: Final = 50
+"""Frames pushed before the event loop gets its turn: one second of audio."""
+
+
+class FrameFeed:
+    """Samples of any length, 16 kHz mono int16, to a conversation's frames."""
+
+    def __init__(self, conversation: Conversation, *, resampled: bool = False) -> None:
+        self._conversation = conversation
+        self._framer = Framer(PIPELINE_RATE_HZ)
+        self._first = resampled
+
+    async def push(self, samples: Samples) -> None:
+        """Push what completes frames; yields to the loop every :data:`FRAMES_A_TURN` frames."""
+        if not samples.size:
+            return
+        if self._first:
+            # A resampler holds back its look-ahead once: without these zeros no later packet would end a frame.
+            self._first = False
+            samples = np.concatenate([np.zeros(-samples.size % _FRAME, np.int16), samples])
+        await self._push(self._framer.push(samples))
+
+    async def end_utterance(self) -> None:
+        """Push the rest, padded with silence, and end the utterance."""
+        await self._push(self._framer.flush())
+        self._conversation.end_utterance()
+
+    async def _push(self, frames: list[Frame]) -> None:
+        for count, frame in enumerate(frames, 1):
+            self._conversation.push_audio(frame)
+            if count % FRAMES_A_TURN == 0:
+                await asyncio.sleep(0)

@@ -1,0 +1,201 @@
+"""The way out: what the transport takes, when it was first heard, how far it was heard."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.history import History
+from pipeline.ledger import Ledger
+from pipeline.playout import PhraseClip, Playout
+from pipeline.reply import ReplyRun
+from pipeline.reporter import Reporter
+from pipeline.stamps import TurnStamps
+from pipeline.turn_messages import ReplyAudible, ReplyDrained, ReplyStarved, TurnEvent
+from voicegate.kernel.audio import Frame, Samples
+from voicegate.kernel.events import Latency, ReplyFinished, ReplyHeard, ReplyInterrupted
+from voicegate.kernel.ids import ReplyId
+
+_VOICED_PEAK = 330
+"""Peak above which outgoing audio counts as audible: -40 dBFS."""
+_REPORT_EVERY_FRAMES = 25
+"""How often ``reply.heard`` follows a reply that is being heard: every half second."""
+
+
+def _ignore(event: TurnEvent) -> None: ...
+
+
+class Speaking:
+    """One session's mouth."""
+
+    def __init__(
+        self,
+        playout: Playout,
+        history: History,
+        reporter: Reporter,
+        now: Callable[[], float],
+        deliver: Callable[[TurnEvent], None],
+    ) -> None:
+        self._playout = playout
+        self._history = history
+        self._reporter = reporter
+        self._now = now
+        self._deliver = deliver
+        self._run: ReplyRun | None = None
+        self._clip_reply: ReplyId | None = None
+        self._audible = False
+        self._filler = False
+        self._measured = False
+        self._frames = 0
+        self._reported = ""
+        self._idle = True
+        self.on_audio: Callable[[], None] | None = None
+        """Called when there may be audio to take although the last taking gave none, so that it need not wait for the
+        transport's next tick."""
+
+    @property
+    def run(self) -> ReplyRun | None:
+        """The reply in playout, held or not."""
+        return self._run
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that are left to hear of a reply that is complete; None while more may come or nothing plays."""
+        if self._run is None or not self._run.complete:
+            return None
+        return self._playout.unheard_ms / 1000
+
+    # --- the session's side ---
+
+    def open(self, run: ReplyRun) -> None:
+        """``run`` has playout to itself, held until :meth:`release`."""
+        self._run = run
+        self._audible, self._filler, self._measured, self._frames, self._reported = False, False, False, 0, ""
+        self._playout.open(run.id, held=True)
+
+    def release(self) -> None:
+        self._playout.release()
+        self.check_drained()
+        self._wake()
+
+    def audio_came(self, *, filler: bool) -> None:
+        """Playout has audio of the reply, or only of a filler within it."""
+        if self._run and (not self._audible or (self._filler and not filler)):
+            self._audible, self._filler = True, filler
+            self._deliver(ReplyAudible(self._now(), self._run.id, filler))
+        self._wake()
+
+    def pause(self) -> None:
+        self._playout.pause()
+
+    def resume(self) -> None:
+        self._playout.resume()
+        self.check_drained()
+        self._wake()
+
+    def revoke(self) -> None:
+        """Forget a reply that was never audible."""
+        self._playout.clear()
+        self._run = None
+
+    def cancel(self, reason: str) -> None:
+        """Stop a released reply and settle its account."""
+        run = self._run
+        if run is None:
+            return
+        ledger = self._playout.clear()
+        self._run = None
+        self._history.reply(ledger.heard, agent=run.agent, interrupted=True)
+        self._reporter.emit(ReplyInterrupted, run.id.turn, heard=ledger.heard, cut=ledger.cut, reason=reason)
+
+    def close(self) -> None:
+        """Tell nobody any more (see :meth:`pipeline.listening.Listening.close`)."""
+        self._deliver, self.on_audio = _ignore, None
+
+    def check_drained(self) -> None:
+        """A reply that is complete and was heard to its end gives the floor back."""
+        run = self._run
+        if run is None or not run.released.is_set() or not self._playout.drained or self._playout.paused:
+            return
+        ledger = self._playout.clear()
+        self._run = None
+        self._report_heard(run, ledger)
+        self._history.reply(ledger.heard, agent=run.agent, interrupted=run.failed)
+        if run.failed:
+            cut = {"heard": ledger.heard, "cut": ledger.cut, "reason": "failed"}
+            self._reporter.emit(ReplyInterrupted, run.id.turn, **cut)
+        else:
+            self._reporter.emit(ReplyFinished, run.id.turn, text=ledger.heard)
+        self._deliver(ReplyDrained(self._now(), run.id))
+
+    # --- the transport's side ---
+
+    def take_frame(self) -> Frame | None:
+        frame = self._playout.take()
+        self._idle = frame is None
+        run = self._run
+        if run is None:
+            return frame
+        if frame is None:
+            self._nothing_to_take(run)
+            return None
+        if not self._measured:
+            self._measure(run, frame)
+        run.room.set()
+        self._frames += 1
+        if self._frames % _REPORT_EVERY_FRAMES == 0:
+            self._report_heard(run, self._playout.ledger())
+        self.check_drained()
+        return frame
+
+    def take_clip(self) -> PhraseClip | None:
+        clip = self._playout.take_clip()
+        run = self._run
+        if run is None:
+            return clip
+        if clip is None:
+            self._nothing_to_take(run)
+            return None
+        if not self._measured:
+            self._measure(run, clip.samples)
+        self._clip_reply = run.id
+        run.room.set()
+        return clip
+
+    def clip_played(self, samples: int) -> None:
+        run = self._run
+        if run is None or run.id != self._clip_reply:
+            return
+        self._playout.clip_played(samples)
+        self._report_heard(run, self._playout.ledger())
+        self.check_drained()
+
+    def _wake(self) -> None:
+        if self._idle and self.on_audio and self._playout.takeable:
+            self.on_audio()
+
+    def _nothing_to_take(self, run: ReplyRun) -> None:
+        if self._audible and self._playout.starved:
+            self._audible = False
+            self._deliver(ReplyStarved(self._now(), run.id))
+
+    def _measure(self, run: ReplyRun, samples: Samples) -> None:
+        """The first voiced sample leaves: voice-to-voice time is taken on the audio itself."""
+        voiced = np.abs(samples) > _VOICED_PEAK
+        if not voiced.any():
+            return
+        self._measured = True
+        if run.stamps is not None:
+            lead = int(np.argmax(voiced)) / self._playout.rate_hz
+            self._reporter.emit(Latency, run.id.turn, **latency_parts(run, run.stamps, self._now() + lead))
+
+    def _report_heard(self, run: ReplyRun, ledger: Ledger) -> None:
+        if ledger.heard != self._reported:
+            self._reported = ledger.heard
+            self._reporter.emit(ReplyHeard, run.id.turn, text=ledger.heard)
+
+
+def latency_parts(run: ReplyRun, stamps: TurnStamps, first_voiced_out: float) -> dict[str, float]:
+    """The turn's parts with what the reply knows of its own beginnings."""
+    stamps.first_token = run.first_token_at
+    stamps.first_audio = run.first_audio_at
+    return stamps.parts_ms(first_voiced_out)

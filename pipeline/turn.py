@@ -1,0 +1,431 @@
+"""The turn machine: who may speak. PURE: events in, commands out, time as data.
+
+Read this before you edit:
+
+* ``handle`` is the only way in. It never raises on a legal event, in any state; stale events (an old mark, an old
+  reply) are recognised by their ids and change nothing.
+* Two things are independent and must stay so: the *utterance* (what the caller is saying, not yet committed) and the
+  *reply* (what the agent is saying, released). A *speculation* is a reply to the utterance as it stands, not released.
+* A reply and a speculation never exist together, and never two of either: playout has room for one.
+* No state lasts in silence longer than its bound. ``deadline`` says when the machine wants :class:`TimePassed`; the
+  utterance's comes first, then the reply's, then the idle prompt's. Handling it must move it or end the state.
+* A new race is a new row in ``tests/unit/pipeline/test_turn.py`` first.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.backchannel import is_backchannel
+from pipeline.ports import Transcription
+from pipeline.turn_messages import (
+    CallBegan,
+    CancelReply,
+    CommitTranscript,
+    CommitTurn,
+    DiscardTranscript,
+    EndCall,
+    EndOrdered,
+    HungUp,
+    InterimHeard,
+    MarkAnswered,
+    MarkTranscript,
+    Notify,
+    PausePlayout,
+    ReleaseReply,
+    ReplyAudible,
+    ReplyDrained,
+    ReplyFailed,
+    ReplyKind,
+    ReplyStarved,
+    ReplyStopped,
+    ResumePlayout,
+    RevokeReply,
+    SayFiller,
+    SayOrdered,
+    SpeechBegan,
+    SpeechEnded,
+    StartReply,
+    TextGiven,
+    TimePassed,
+    TranscriptionFailed,
+    TurnCommand,
+    TurnEvent,
+    TurnSource,
+    UtteranceFlushed,
+)
+from pipeline.turn_state import Reply, TurnConfig, Utterance
+from voicegate.kernel.ids import ReplyId, TurnId
+
+_BY_AGENT: Final = frozenset({"answer", "greeting", "idle", "resume"})
+"""Kinds of reply that prove, once heard to the end, that agent and voice work."""
+
+
+class TurnMachine:
+    """One session's floor."""
+
+    def __init__(self, config: TurnConfig | None = None, *, first_turn: int = 1) -> None:
+        self._config = config or TurnConfig()
+        self._next_turn = first_turn
+        self._attempt = 0
+        self._mark = 0
+        self._utterance: Utterance | None = None
+        self._speculation: Reply | None = None
+        self._reply: Reply | None = None
+        self._paused = False
+        self._orders: deque[str] = deque()
+        self._quiet_since: float | None = None
+        self._prompts = 0
+        self._failures = 0
+        self._ended = False
+
+    # --- what the driver may ask ---
+
+    @property
+    def deadline(self) -> float | None:
+        """When the machine wants :class:`TimePassed` at the latest; None while nothing is pending."""
+        if self._ended:
+            return None
+        if self._utterance:
+            return self._utterance.deadline(self._config, paused=self._paused)
+        if self._reply:
+            return self._reply.deadline(self._config)
+        if self._quiet_since is None or not self._config.idle_s:
+            return None
+        return self._quiet_since + self._config.idle_s
+
+    @property
+    def reply(self) -> ReplyId | None:
+        """The reply that holds the floor."""
+        return self._reply.id if self._reply else None
+
+    @property
+    def pending_turn(self) -> TurnId:
+        """The id that the next committed turn will have."""
+        return TurnId(self._next_turn)
+
+    def handle(self, event: TurnEvent) -> list[TurnCommand]:
+        """Take one event, return what is to be done, in order."""
+        if self._ended:
+            return []
+        commands = list(self._handle(event))
+        self._ended = any(isinstance(command, EndCall) for command in commands)
+        if self._orders and not (self._ended or self._utterance or self._reply):
+            commands += self._speak(event.at, "say", self._orders.popleft())
+        return commands
+
+    # --- events ---
+
+    def _handle(self, event: TurnEvent) -> Iterator[TurnCommand]:
+        match event:
+            case SpeechBegan() | SpeechEnded() | InterimHeard() | MarkAnswered() | TranscriptionFailed():
+                yield from self._on_voice(event)
+            case ReplyAudible() | ReplyStarved() | ReplyDrained() | ReplyFailed() | EndOrdered():
+                yield from self._on_reply(event)
+            case UtteranceFlushed(at):
+                yield from self._flushed(at)
+            case TextGiven(at, text, source):
+                yield from self._text_given(at, text, source)
+            case CallBegan(at, opening):
+                self._quiet_since = at
+                if opening:
+                    yield from self._speak(at, opening)
+            case SayOrdered(_, text):
+                self._orders.append(text)
+                if self._utterance is None:
+                    yield from self._drop_reply("replaced")
+            case ReplyStopped(at):
+                yield from self._drop_reply("stopped")
+                self._quiet_since, self._prompts = at, 0
+            case HungUp(_, reason):
+                yield from self._drop_reply("hung_up")
+                yield from self._record()
+                yield EndCall(reason)
+            case _:
+                yield from self._time_passed(event)
+
+    def _on_voice(
+        self, event: SpeechBegan | SpeechEnded | InterimHeard | MarkAnswered | TranscriptionFailed
+    ) -> Iterator[TurnCommand]:
+        utterance = self._utterance
+        match event:
+            case SpeechBegan(_, since, left_s):
+                yield from self._speech_began(since, left_s)
+            case SpeechEnded(_, until, voiced_s):
+                yield from self._speech_ended(until, voiced_s)
+            case InterimHeard(_, text):
+                words = len(text.split())
+                if self._paused and words >= self._config.barge_in_words and not is_backchannel(text):
+                    yield from self._take_floor()
+            case MarkAnswered(at, mark, transcription):
+                if utterance and utterance.mark == mark and utterance.heard is None:
+                    yield from self._marked(at, utterance, transcription)
+            case _:
+                yield from self._transcription_failed(event)
+
+    def _on_reply(
+        self, event: ReplyAudible | ReplyStarved | ReplyDrained | ReplyFailed | EndOrdered
+    ) -> Iterator[TurnCommand]:
+        reply = next((one for one in (self._reply, self._speculation) if one and one.id == event.reply), None)
+        if reply is None or (reply is not self._reply and isinstance(event, ReplyStarved | ReplyDrained)):
+            return  # of an old reply, or of one that is held and so plays nothing
+        match event:
+            case ReplyAudible(_, _, filler):
+                reply.audible, reply.fillers = True, reply.fillers if filler else 0
+            case EndOrdered(_, _, reason):
+                reply.end_reason = reason
+            case ReplyFailed(at):
+                reply.failed = True
+                if reply is self._reply:
+                    yield from self._failed(at, reply)
+            case ReplyStarved(at):
+                reply.audible, reply.silent_since = False, at
+            case _:
+                yield from self._drained(event, reply)
+
+    # --- the caller speaks ---
+
+    def _speech_began(self, since: float, left_s: float | None) -> Iterator[TurnCommand]:
+        yield from self._revoke()
+        reply, utterance = self._reply, self._utterance
+        if utterance is None:
+            last_words = left_s is not None and left_s <= self._config.last_words_s
+            answers = last_words or (reply is not None and reply.kind == "idle")
+            self._utterance = utterance = Utterance(since, since, over=reply is not None, answers=answers)
+        utterance.speaking, utterance.since, utterance.looked_at = True, since, since
+        utterance.mark, utterance.heard, utterance.closing = 0, None, False
+        if reply and not self._paused:
+            self._paused = True
+            yield PausePlayout()
+
+    def _speech_ended(self, until: float, voiced_s: float) -> Iterator[TurnCommand]:
+        utterance = self._utterance
+        if utterance is None:  # music that was given up at last, or the rest of a turn that had gone on for too long
+            yield DiscardTranscript()
+        elif utterance.speaking:
+            utterance.speaking, utterance.until = False, until
+            utterance.voiced_s += voiced_s
+            yield self._ask(utterance)
+
+    def _ask(self, utterance: Utterance) -> TurnCommand:
+        self._mark += 1
+        utterance.mark = self._mark
+        return MarkTranscript(self._mark)
+
+    def _marked(self, at: float, utterance: Utterance, heard: Transcription) -> Iterator[TurnCommand]:
+        over = utterance.over and not utterance.answers and self._reply is not None
+        noise = over and (is_backchannel(heard.text) or self._mumbled(utterance, heard))
+        if noise or not heard.text.strip():
+            yield from self._nothing_said(at, utterance)
+            return
+        self._prompts = 0
+        if utterance.speaking and not utterance.closing:
+            return
+        utterance.heard = heard
+        yield from self._take_floor()
+        if at >= utterance.endpoint(heard, self._config):
+            yield from self._commit(at, utterance, heard)
+        elif self._config.speculate:
+            self._speculation = self._new_reply("answer")
+            yield StartReply(self._speculation.id, "answer", heard.text, heard.confidence)
+
+    def _mumbled(self, utterance: Utterance, heard: Transcription) -> bool:
+        """So short and so unclear that it was hardly a word: a cough makes such text."""
+        doubtful = heard.confidence is not None and heard.confidence < self._config.cough_confidence
+        return doubtful and utterance.voiced_s < self._config.cough_s
+
+    def _nothing_said(self, at: float, utterance: Utterance) -> Iterator[TurnCommand]:
+        """A cough, a listening noise, a slammed door, music: as if it had not been."""
+        self._utterance = None
+        yield DiscardTranscript()
+        if self._reply:
+            yield from self._resume(at, self._reply)
+        elif utterance.closing:
+            yield from self._speak(at, "unheard")
+        elif utterance.took_floor:
+            yield from self._prompt(at, "unheard")
+
+    def _transcription_failed(self, event: TranscriptionFailed) -> Iterator[TurnCommand]:
+        """Of no matter while the caller goes on: the next mark will tell."""
+        utterance = self._utterance
+        if utterance and utterance.heard is None and (utterance.closing or not utterance.speaking):
+            yield from self._not_understood(event.at, utterance)
+
+    def _not_understood(self, at: float, utterance: Utterance) -> Iterator[TurnCommand]:
+        """Speech to text gave no answer."""
+        if self._reply and (not utterance.over or utterance.voiced_s < self._config.cough_s):
+            yield from self._nothing_said(at, utterance)
+            return
+        self._utterance = None
+        yield from self._drop_reply("barge_in")
+        yield DiscardTranscript()
+        yield from self._fail(at, "unheard")
+
+    def _flushed(self, at: float) -> Iterator[TurnCommand]:
+        utterance = self._utterance
+        if utterance is None:
+            if self._reply is None:
+                yield from self._speak(at, "unheard")
+            return
+        utterance.closing = True
+        if utterance.speaking:
+            yield from self._speech_ended(at, at - utterance.since)
+        elif utterance.heard:
+            yield from self._commit(at, utterance, utterance.heard)
+
+    def _text_given(self, at: float, text: str, source: TurnSource) -> Iterator[TurnCommand]:
+        yield from self._drop_reply("replaced")
+        yield from self._record()
+        self._prompts = 0
+        reply = self._new_reply("answer")
+        yield StartReply(reply.id, "answer", text)
+        yield CommitTurn(reply.id.turn, text, source)
+        yield from self._release(at, reply)
+
+    # --- the floor changes hands ---
+
+    def _take_floor(self) -> Iterator[TurnCommand]:
+        """The caller's words, or their length, end the reply they were said over."""
+        if self._utterance and self._reply:
+            self._utterance.took_floor = True
+        yield from self._drop_reply("barge_in")
+
+    def _commit(self, at: float, utterance: Utterance, heard: Transcription) -> Iterator[TurnCommand]:
+        yield from self._take_floor()
+        reply, self._speculation, self._utterance = self._speculation, None, None
+        yield CommitTranscript(utterance.mark)
+        if reply and reply.failed:
+            yield RevokeReply(reply.id)
+            reply = None
+        if reply is None:
+            reply = self._new_reply("answer")
+            yield StartReply(reply.id, "answer", heard.text, heard.confidence)
+        yield CommitTurn(reply.id.turn, heard.text, "speech", heard.confidence)
+        yield from self._release(at, reply)
+
+    def _record(self) -> Iterator[TurnCommand]:
+        """What the caller said and was understood stays said, although no reply of its own follows."""
+        yield from self._revoke()
+        utterance = self._utterance
+        if utterance and utterance.heard:
+            self._utterance = None
+            yield CommitTranscript(utterance.mark)
+            yield CommitTurn(self.pending_turn, utterance.heard.text, "speech", utterance.heard.confidence)
+            self._next_turn += 1
+
+    def _release(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
+        self._reply, self._next_turn = reply, reply.id.turn + 1
+        reply.silent_since = at
+        yield ReleaseReply(reply.id)
+        if self._utterance:
+            self._utterance.over = False
+            if self._utterance.speaking:
+                self._paused = True
+                yield PausePlayout()
+
+    def _speak(self, at: float, kind: ReplyKind, text: str = "") -> Iterator[TurnCommand]:
+        """The agent takes the floor of its own accord."""
+        reply = self._new_reply(kind)
+        if kind == "farewell":
+            reply.end_reason = "idle"
+        yield StartReply(reply.id, kind, text)
+        yield from self._release(at, reply)
+
+    def _drop_reply(self, reason: str) -> Iterator[TurnCommand]:
+        reply, self._reply, self._paused = self._reply, None, False
+        if reply:
+            yield CancelReply(reply.id, reason)
+
+    def _resume(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
+        if self._paused:
+            self._paused, reply.silent_since = False, at
+            yield ResumePlayout()
+
+    def _revoke(self) -> Iterator[TurnCommand]:
+        speculation, self._speculation = self._speculation, None
+        if speculation:
+            yield RevokeReply(speculation.id)
+
+    def _new_reply(self, kind: ReplyKind) -> Reply:
+        self._attempt += 1
+        return Reply(ReplyId(self.pending_turn, self._attempt), kind)
+
+    # --- the agent speaks ---
+
+    def _drained(self, event: ReplyDrained, reply: Reply) -> Iterator[TurnCommand]:
+        self._reply, self._paused, self._quiet_since = None, False, event.at
+        if reply.end_reason is not None:
+            yield EndCall(reply.end_reason)
+        elif (
+            reply.failed and self._utterance
+        ):  # nothing is said over the caller; but if it was a cough, something must be
+            self._failures += 1
+            self._utterance.took_floor = True
+        elif reply.failed:
+            yield from self._fail(event.at, "apology")
+        elif reply.kind in _BY_AGENT:
+            self._failures = 0
+
+    def _failed(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
+        """What plays still plays, and while the caller speaks nothing is said; then the reply's deadline is due."""
+        if self._utterance is None and not reply.audible:
+            yield from self._give_up(at, reply)
+
+    def _give_up(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
+        """The reply failed and plays nothing: say so, or end if even that fails."""
+        yield from self._drop_reply("failed")
+        if reply.end_reason is not None:
+            yield EndCall(reply.end_reason)
+        else:
+            yield from self._fail(at, "apology")
+
+    def _fail(self, at: float, kind: ReplyKind) -> Iterator[TurnCommand]:
+        self._failures += 1
+        if self._failures > self._config.failures:
+            yield Notify("provider_failed", "too many failures in a row; the call ends")
+            yield EndCall("provider_failed")
+        else:
+            yield from self._speak(at, kind)
+
+    # --- time ---
+
+    def _time_passed(self, event: TimePassed) -> Iterator[TurnCommand]:
+        at, due = event.at, self.deadline
+        if due is None or at < due:
+            return
+        if self._utterance:
+            yield from self._waited(at, self._utterance)
+        elif self._reply:
+            yield from self._still_silent(at, self._reply)
+        else:
+            yield from self._prompt(at, "idle")
+
+    def _waited(self, at: float, utterance: Utterance) -> Iterator[TurnCommand]:
+        if utterance.heard:
+            yield from self._commit(at, utterance, utterance.heard)
+        elif utterance.speaking and utterance.over and self._paused:
+            yield from self._take_floor()
+        elif utterance.speaking and not utterance.closing:
+            utterance.looked_at = at
+            utterance.closing = at >= utterance.began + self._config.turn_s
+            yield self._ask(utterance)
+        else:
+            yield from self._not_understood(at, utterance)
+
+    def _still_silent(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
+        if reply.failed or reply.fillers >= self._config.fillers:
+            yield from self._give_up(at, reply)
+            return
+        yield SayFiller(reply.id, reply.fillers)
+        reply.fillers += 1
+        reply.silent_since = at
+
+    def _prompt(self, at: float, kind: ReplyKind) -> Iterator[TurnCommand]:
+        """Nobody answers: ask, at last say goodbye, and end even if noise talks over that."""
+        self._prompts += 1
+        if self._prompts <= self._config.idle_prompts:
+            yield from self._speak(at, kind)
+        elif self._prompts == self._config.idle_prompts + 1:
+            yield from self._speak(at, "farewell")
+        else:
+            yield EndCall("idle")

@@ -1,0 +1,194 @@
+"""The table of figures in README.md, made from ``benchmarks/results/*.json``.
+
+``python scripts/figures.py`` writes it between its two markers; with ``--check`` nothing is written, and the exit code
+is 1 when README.md says something else. A result is known by the benchmark in the command that made it, not by its file
+name, so there may be several of one benchmark. Results of unknown benchmarks are left out.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+_NONE_YET = "No results are in `benchmarks/results/` yet: `make bench` writes them."
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table."""
+
+    what: str
+    value: str
+
+
+def _spread(values: Mapping[str, float], *names: str) -> str:
+    return ", ".join(f"{name} {values[name]:.0f} ms" for name in names)
+
+
+def _latency(result: Result) -> Iterator[Figure]:
+    summary, calls = result["summary"], result["settings"]["calls"]
+    at_once = "one call" if calls == 1 else f"{calls} calls at once"
+    if summary["voice_to_voice_ms"]:
+        answered = f"{summary['answered']} of {summary['utterances']} utterances answered"
+        value = _spread(summary["voice_to_voice_ms"], "median", "p90", "p95")
+        yield Figure(f"Voice to voice with the embedded engines, {at_once}", f"{value}; {answered}")
+    stages = {name.removesuffix("_ms"): each for name, each in summary["stages_ms"].items() if each}
+    if stages:
+        parts = ", ".join(f"{name} {each['median']:.0f}" for name, each in stages.items())
+        yield Figure(f"Its parts, {at_once}", f"medians in ms: {parts}")
+    if summary["cut_share"] is not None:
+        with_pause, without = summary["cut_share_with_pause"], summary["cut_share_without_pause"]
+        value = (
+            f"{summary['cut_share']} % ({_share(with_pause)} of those with a pause in them, {_share(without)} without)"
+        )
+        yield Figure("Callers cut off in the middle of an utterance", value)
+
+
+def _bargein(result: Result) -> Iterator[Figure]:
+    summary = result["summary"]
+    if summary["stop_ms"]:
+        value = f"{_spread(summary['stop_ms'], 'median', 'p95')}; {summary['taken']} of {summary['barge_ins']} taken"
+        yield Figure("The agent falls silent after the caller begins to speak over it", value)
+    if summary["compared"]:
+        value = f"exact in {summary['exact']} of {summary['compared']}, at most {summary['worst_words_off']} words off"
+        yield Figure("Words that the gateway says were heard, against the audio that was received", value)
+    if summary["coughs"]:
+        yield Figure("Short noises over a reply that did no harm", f"{summary['coughs_right']} of {summary['coughs']}")
+
+
+def _overhead(result: Result) -> Iterator[Figure]:
+    calls, load, overhead = result["settings"]["calls"], result["load"], result["summary"]["overhead"]
+    if overhead:
+        value = f"{_spread(overhead, 'median', 'p90', 'p99')}; {load['unanswered']} utterances unanswered"
+        yield Figure(f"What the gateway itself adds, {calls} calls at once", value)
+    if load["cpu_ms_per_call_second"] is not None:
+        cpu_ms = load["cpu_ms_per_call_second"]
+        yield Figure(f"Processor time of the gateway, {calls} calls at once", f"{cpu_ms:.1f} ms a second and call")
+
+
+def _wer(result: Result) -> Iterator[Figure]:
+    for total in result["totals"]:
+        if total["word_error_rate"] is not None:
+            value = f"{total['word_error_rate']} % of {total['words']} words"
+            if total["noise_clips"]:
+                value += f"; {total['noise_turns']} turns out of {total['noise_clips']} clips of noise"
+            yield Figure(f"Words misheard over a whole call, {total['encoding']}", value)
+
+
+def _soak(result: Result) -> Iterator[Figure]:
+    calls = result["holdings"][-1]["after_calls"]
+    summary = result["summary"]
+    left = "; ".join(summary["leaks"]) or "no task, thread, descriptor or key without expiry"
+    value = f"{left}; memory {summary['kib_a_call']:.1f} KiB a call; {summary['failed']} failed"
+    yield Figure(f"Left behind by {calls} calls that end in every way, {result['settings']['at_once']} at once", value)
+
+
+def _tts(result: Result) -> Iterator[Figure]:
+    for engine in result["engines"]:
+        value = (
+            f"first audio {engine['first_audio_median_ms']:.0f} ms median, {engine['first_audio_p90_ms']:.0f} ms p90"
+        )
+        if engine["wer"] is not None:
+            value += f"; {100 * engine['wer']:.1f} % of its words misheard by the embedded speech to text"
+        yield Figure(f"The agent's voice, {engine['engine']}", value)
+
+
+_READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
+    "benchmarks.latency": _latency,
+    "benchmarks.bargein": _bargein,
+    "benchmarks.overhead": _overhead,
+    "benchmarks.wer": _wer,
+    "benchmarks.tts": _tts,
+    "benchmarks.soak": _soak,
+}
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value} %"
+
+
+def read_results(folder: Path) -> list[Result]:
+    """All results that say on what machine and by which command they were made, by file name."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    return [each for each in found if isinstance(each, dict) and "machine" in each]
+
+
+def table(results: Sequence[Result]) -> str:
+    """The Markdown between the markers."""
+    known = [each for each in results if _benchmark(each) in _READERS]
+    if not known:
+        return _NONE_YET
+    rows = ["| what | measured |", "|---|---|"]
+    for result in _in_order(known):
+        rows += [f"| {figure.what} | {figure.value} |" for figure in _READERS[_benchmark(result)](result)]
+    return "\n".join([*rows, "", *_origins(_in_order(known))])
+
+
+def _benchmark(result: Result) -> str:
+    """``benchmarks.latency`` of ``python -m benchmarks.latency --calls 1``."""
+    words = str(result.get("machine", {}).get("command", "")).split()
+    return words[2] if len(words) > 2 else ""
+
+
+def _in_order(results: Iterable[Result]) -> list[Result]:
+    return sorted(results, key=lambda each: list(_READERS).index(_benchmark(each)))
+
+
+def _origins(results: Sequence[Result]) -> Iterator[str]:
+    """Where the figures come from: each machine once, with the commands that ran on it."""
+    commands: dict[str, list[str]] = {}
+    for result in results:
+        machine = result["machine"]
+        name = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}"
+        told = f"`{_command(machine['command'])}` (load {machine['load_1min']} before)"
+        commands.setdefault(name, []).append(told)
+    for name, ran in commands.items():
+        yield f"Measured on {name}:"
+        yield ""
+        yield from (f"* {each}" for each in ran)
+
+
+def _command(line: str) -> str:
+    """Without the file that its result went to."""
+    words = shlex.split(line)
+    if "--json" in words[:-1]:
+        at = words.index("--json")
+        del words[at : at + 2]
+    return shlex.join(words)
+
+
+def with_figures(text: str, figures: str) -> str:
+    """``text`` with ``figures`` between its markers.
+
+    Raises:
+        ValueError: there are no markers.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n{figures}\n{END}{after}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    text = README.read_text()
+    wanted = with_figures(text, table(read_results(RESULTS)))
+    if "--check" in arguments:
+        if wanted != text:
+            sys.stderr.write("README.md: the figures are not those of benchmarks/results; run scripts/figures.py\n")
+        return int(wanted != text)
+    README.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""Conversations take as long as people talk, so those that do not disturb one another are held at the same time.
+
+A module lists its scenes, plays all of them once, and has one test a scene that tells how it went.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, ParamSpec
+
+_P = ParamSpec("_P")
+
+
+@dataclass
+class Scenes(Generic[_P]):
+    """Scenes of one module; all take the same arguments."""
+
+    _scenes: dict[str, Callable[_P, Awaitable[None]]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._scenes)
+
+    def add(self, scene: Callable[_P, Awaitable[None]]) -> Callable[_P, Awaitable[None]]:
+        """Decorator: the function is a scene."""
+        self._scenes[scene.__name__] = scene
+        return scene
+
+    def play(self, *args: _P.args, **kwargs: _P.kwargs) -> dict[str, BaseException | None]:
+        """All scenes at once; what each one raised."""
+
+        async def together() -> list[BaseException | None]:
+            plays = (scene(*args, **kwargs) for scene in self._scenes.values())
+            return await asyncio.gather(*plays, return_exceptions=True)
+
+        return dict(zip(self._scenes, asyncio.run(together()), strict=True))
+
+
+def tell(outcome: BaseException | None) -> None:
+    """Fail as the scene failed; of a group that is one error, with that error."""
+    while isinstance(outcome, BaseExceptionGroup) and len(outcome.exceptions) == 1:
+        outcome = outcome.exceptions[0]
+    if outcome is not None:
+        raise outcome

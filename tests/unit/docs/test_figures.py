@@ -1,0 +1,110 @@
+"""The table of figures: what it makes of every kind of result, and that README.md has it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.bargein_report import Summary as BargeInSummary
+from benchmarks.latency import Summary as LatencySummary
+from benchmarks.machine import Machine
+from benchmarks.overhead import Load, Measured
+from benchmarks.results import write_results
+from benchmarks.statistics import spread
+from benchmarks.wer import Total
+from scripts.figures import BEGIN, END, README, RESULTS, main, read_results, table, with_figures
+
+
+def machine(module: str, options: str = "") -> Machine:
+    return Machine("Some CPU", 2, 7.8, 0.5, "3.11.2", "abcdef012345", f"python -m benchmarks.{module}{options}")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """One file of each benchmark, as the benchmark writes it."""
+    times = spread([400.0, 500.0, 600.0])
+    latency = LatencySummary(24, 23, times, times, {"stt_ms": times, "tts_ms": None}, times, 4.2, 12.5, 0.0)
+    options = " --calls 1 --json somewhere/else.json"
+    write_results(tmp_path / "b.json", machine("latency", options), settings={"calls": 1}, summary=latency)
+    bargein = BargeInSummary(20, 19, spread([100.0, 300.0]), 18, 15, 2, 6, 5, 3)
+    write_results(tmp_path / "c.json", machine("bargein"), settings={}, summary=bargein)
+    load = Load([Measured(500.0, 10.0, 20.0)], 1, times, 12.34, 0)
+    summary = {"raw": times, "overhead": spread([20.0, 30.0])}
+    write_results(tmp_path / "a.json", machine("overhead"), settings={"calls": 50}, summary=summary, load=load)
+    totals = [Total("pcm16", 5.1, 149, 2, 0), Total("pcmu", None, 0, 0, 0)]
+    write_results(tmp_path / "d.json", machine("wer"), settings={}, totals=totals)
+    write_results(tmp_path / "e.json", machine("something_new"), settings={})
+    (tmp_path / "f.json").write_text(json.dumps([{"engine": "flite"}]))
+    return tmp_path
+
+
+def rows(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("| ")][1:]
+
+
+def test_every_benchmark_has_its_rows(results: Path) -> None:
+    assert rows(table(read_results(results))) == [
+        "| Voice to voice with the embedded engines, one call "
+        "| median 500 ms, p90 580 ms, p95 590 ms; 23 of 24 utterances answered |",
+        "| Its parts, one call | medians in ms: stt 500 |",
+        "| Callers cut off in the middle of an utterance "
+        "| 4.2 % (12.5 % of those with a pause in them, 0.0 % without) |",
+        "| The agent falls silent after the caller begins to speak over it "
+        "| median 200 ms, p95 290 ms; 19 of 20 taken |",
+        "| Words that the gateway says were heard, against the audio that was received "
+        "| exact in 15 of 18, at most 2 words off |",
+        "| Short noises over a reply that did no harm | 5 of 6 |",
+        "| What the gateway itself adds, 50 calls at once "
+        "| median 25 ms, p90 29 ms, p99 30 ms; 1 utterances unanswered |",
+        "| Processor time of the gateway, 50 calls at once | 12.3 ms a second and call |",
+        "| Words misheard over a whole call, pcm16 | 5.1 % of 149 words; 0 turns out of 2 clips of noise |",
+    ]
+
+
+def test_machine_and_commands(results: Path) -> None:
+    text = table(read_results(results))
+    assert "Measured on Some CPU, 2 cores, 7.8 GiB, Python 3.11.2:" in text
+    assert "* `python -m benchmarks.latency --calls 1` (load 0.5 before)" in text
+    assert "somewhere" not in text
+    assert "something_new" not in text
+
+
+@pytest.mark.parametrize("benchmark", ["latency", "bargein", "overhead", "wer"])
+def test_any_one_result_will_do(results: Path, benchmark: str) -> None:
+    only = [each for each in read_results(results) if f"benchmarks.{benchmark}" in each["machine"]["command"]]
+    assert len(only) == 1
+    assert rows(table(only))
+
+
+def test_a_run_that_measured_nothing_gives_no_row() -> None:
+    empty: dict[str, Any] = {"settings": {"calls": 2}, "machine": {**vars_of(machine("overhead"))}}
+    empty |= {"summary": {"overhead": None}, "load": {"unanswered": 2, "cpu_ms_per_call_second": None}}
+    assert rows(table([empty])) == []
+
+
+def vars_of(value: Machine) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in Machine.__slots__}
+
+
+def test_without_results_it_says_how_to_get_some() -> None:
+    assert "make bench" in table([])
+
+
+def test_only_what_is_between_the_markers_changes() -> None:
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert with_figures(text, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    with pytest.raises(ValueError, match="figures"):
+        with_figures("no markers", "new")
+
+
+def test_the_readme_has_the_figures_of_the_results() -> None:
+    assert with_figures(README.read_text(), table(read_results(RESULTS))) == README.read_text()
+    assert main(["--check"]) == 0
+
+
+def test_the_check_by_the_command_line() -> None:
+    script = README.parent / "scripts" / "figures.py"
+    assert subprocess.run([sys.executable, str(script), "--check"], check=False, timeout=30).returncode == 0

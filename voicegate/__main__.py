@@ -1,0 +1,5 @@
+"""``python -m voicegate``."""
+
+from voicegate.cli import main
+
+main()

@@ -1,0 +1,77 @@
+"""``voicegate serve``: runs the gateway until it is told to stop."""
+
+import asyncio
+import gc
+import signal
+import sys
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+from rich.console import Console
+
+from voicegate import settings as configuration
+from voicegate.app import Running, running
+from voicegate.kernel.errors import ConfigError
+from voicegate.kernel.observability.logs import LogConfig, configure_logs
+from voicegate.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (VOICEGATE_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port, 0 for a free one (VOICEGATE_PORT).")] = None,
+) -> None:
+    """Start the gateway. Settings come from the environment, see docs/configuration.md."""
+    try:
+        settings = configuration.load(host=host, port=port)
+        configure_logs(_logs(settings))
+        uvloop.run(_serve(settings))
+    except ConfigError as error:
+        Console(stderr=True).print(f"[bold red]voicegate cannot start[/]\n{error}", highlight=False)
+        raise typer.Exit(2) from None
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with running(settings) as application:
+            # What was loaded stays: the collector need not look at it again in the middle of a call.
+            gc.collect()
+            gc.freeze()
+            _tell(application)
+            await stop.wait()
+            _log.info("stopping", calls=application.calls.live)
+    except* ConfigError as group:
+        raise _first(group) from None
+
+
+def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
+    """What is wrong, out of the groups of the task groups it passed through."""
+    error = group.exceptions[0]
+    return error if isinstance(error, ConfigError) else _first(error)
+
+
+def _tell(application: Running) -> None:
+    engines = application.engines
+    names = [getattr(engine, "provider", type(engine).__name__) for engine in (engines.vad, engines.stt, engines.agent)]
+    websocket = application.url.replace("http", "ws", 1)
+    lines = [
+        f"voicegate is ready on [bold]{application.url}[/]",
+        f"  voice activity {names[0]} · speech to text {names[1]} · agent {names[2]} · voice {engines.tts.provider}",
+        f"  call it:       {websocket}/voice/<session id>",
+        f"  or:            voicegate call FILE.wav --url {websocket}",
+        f"  sessions in:   {application.redis_url}",
+        "  stop it with Ctrl-C",
+    ]
+    Console(stderr=True, highlight=False).print("\n".join(lines))
+
+
+def _logs(settings: Settings) -> LogConfig:
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    return LogConfig(json=as_json, level=settings.log_level, pii=settings.log_pii)
