@@ -6,7 +6,7 @@ A wrong value stops the start with its name, what was given and what is allowed.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicegate.kernel.errors import ConfigError
@@ -100,9 +100,10 @@ class Settings(BaseSettings):
 
     @field_validator("token_secret", "api_keys")
     @classmethod
-    def _long_enough(cls, given: SecretStr) -> SecretStr:
-        parts = [part.strip() for part in given.get_secret_value().split(",")]
-        if any(part and len(part.encode()) < _LEAST_SECRET_BYTES for part in parts):
+    def _long_enough(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        text = given.get_secret_value()
+        parts = text.split(",") if info.field_name == "api_keys" else [text]
+        if any(part.strip() and len(part.strip().encode()) < _LEAST_SECRET_BYTES for part in parts):
             raise ValueError(f"secrets and keys have {_LEAST_SECRET_BYTES} bytes or more")
         return given
 

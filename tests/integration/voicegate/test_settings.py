@@ -114,3 +114,11 @@ def test_nobody_could_call(monkeypatch: pytest.MonkeyPatch) -> None:
         gateway_settings(load())
     monkeypatch.setenv("VOICEGATE_API_KEYS", "a-key-of-16-bytes")
     assert isinstance(gateway_settings(load()), GatewayConfig)
+
+
+def test_a_token_secret_may_hold_any_character_and_keys_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICEGATE_TOKEN_SECRET", "a secret, with commas, yes")
+    assert gateway_settings(load()).token_secrets == ("a secret, with commas, yes",)
+    monkeypatch.setenv("VOICEGATE_API_KEYS", "0123456789abcdef, short")
+    with pytest.raises(ConfigError, match="16 bytes or more"):
+        load()
