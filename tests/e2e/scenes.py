@@ -10,6 +10,9 @@ from typing import Generic, ParamSpec
 
 _P = ParamSpec("_P")
 
+AT_ONCE = 6
+"""Scenes that play at the same time: a gateway that starts loads models, and may halt the others for a moment."""
+
 
 @dataclass
 class Scenes(Generic[_P]):
@@ -27,11 +30,16 @@ class Scenes(Generic[_P]):
         return scene
 
     def play(self, *args: _P.args, **kwargs: _P.kwargs) -> dict[str, BaseException | None]:
-        """All scenes at once; what each one raised."""
+        """All scenes, :data:`AT_ONCE` at a time; what each one raised."""
 
         async def together() -> list[BaseException | None]:
-            plays = (scene(*args, **kwargs) for scene in self._scenes.values())
-            return await asyncio.gather(*plays, return_exceptions=True)
+            stage = asyncio.Semaphore(AT_ONCE)
+
+            async def one(scene: Callable[_P, Awaitable[None]]) -> None:
+                async with stage:
+                    await scene(*args, **kwargs)
+
+            return await asyncio.gather(*map(one, self._scenes.values()), return_exceptions=True)
 
         return dict(zip(self._scenes, asyncio.run(together()), strict=True))
 
