@@ -19,12 +19,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from voicegate.embedded.locks import alone_in, try_lock, until
 from voicegate.kernel.errors import ConfigError
 
 _SOCKET_PATH_MAX_BYTES = 100
@@ -63,7 +64,7 @@ async def embedded_redis(config: RedisConfig) -> AsyncIterator[str]:
         return
     directory = await asyncio.to_thread(_make_directory, config.directory)
     with (directory / "owners.lock").open("w") as owners:
-        async with _starting(directory, config.start_timeout_s):
+        async with alone_in(directory, "Redis", config.start_timeout_s):
             socket = await _answering(config, directory)
             fcntl.flock(owners, fcntl.LOCK_SH)
         try:
@@ -115,32 +116,6 @@ def _make_directory(directory: Path) -> Path:
     return directory
 
 
-@contextlib.asynccontextmanager
-async def _starting(directory: Path, timeout_s: float) -> AsyncIterator[None]:
-    """Alone in the directory: nobody else starts, joins or stops its server meanwhile."""
-    with (directory / "start.lock").open("w") as lock:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await _until(lambda: _try_lock(lock))
-        except TimeoutError:
-            raise ConfigError(f"another process has been starting Redis in {directory} for {timeout_s:g} s") from None
-        yield
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    """Another process changes what we wait for; it cannot set an event of ours."""
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(_POLL_S)
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 async def _answering(config: RedisConfig, directory: Path) -> Path:
     """The socket of the directory's server, once it answers."""
     try:
@@ -163,7 +138,7 @@ def _adopt_or_start(config: RedisConfig, directory: Path) -> tuple[Path, bool]:
     On return only the server and its children hold ``server.lock``.
     """
     with (directory / "server.lock").open("w") as lock:
-        if not _try_lock(lock):
+        if not try_lock(lock):
             return Path((directory / "socket").read_text()), False
         socket = _socket_path(directory)
         # Nobody holds the lock, so whatever the last server left (socket, address) is stale.
@@ -253,15 +228,15 @@ async def _ask(socket: Path, command: bytes) -> bytes:
 
 def _is_running(directory: Path) -> bool:
     with (directory / "server.lock").open("w") as lock:
-        return not _try_lock(lock)
+        return not try_lock(lock)
 
 
 async def _leave(directory: Path, owners: IO[str], socket: Path) -> None:
     """Give up our share of the server; the last one out stops it."""
     with contextlib.suppress(ConfigError):
-        async with _starting(directory, _STOP_TIMEOUT_S):
+        async with alone_in(directory, "Redis", _STOP_TIMEOUT_S):
             fcntl.flock(owners, fcntl.LOCK_UN)
-            if _try_lock(owners):
+            if try_lock(owners):
                 await _stop(directory, socket)
 
 
@@ -270,7 +245,7 @@ async def _stop(directory: Path, socket: Path) -> None:
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(_STOP_TIMEOUT_S):
             await _ask(socket, b"SHUTDOWN\r\n")
-            await _until(lambda: not _is_running(directory))
+            await until(lambda: not _is_running(directory))
 
 
 def _log_tail(directory: Path, lines: int = 15) -> str:
