@@ -20,7 +20,7 @@ from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 from voicegate.kernel.errors import ConfigError
 
 OWNER = """
-import asyncio, os, sys
+import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 
