@@ -25,6 +25,16 @@ class ProtocolViolation(Exception):
         self.last_words = last_words
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A proof that is good once: whoever took it remembers ``key`` until ``expires``, and refuses it the second time."""
+
+    key: str
+    """A nonce or a token's id, with the carrier's name before it."""
+    expires: int
+    """Seconds since the epoch; after it the proof is stale anyway."""
+
+
 # --- what goes out ---
 
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.phone.messages import Send, Step
+from gateway.phone.messages import Once, Send, Step
 
 if TYPE_CHECKING:
     from gateway.phone.webhook import AnswerRule
@@ -141,9 +141,10 @@ class Carrier:
     """In the address: ``/phone/<name>``."""
     open: Callable[[Upgrade], PhoneProtocol]
     """A protocol for one connection."""
-    vouch: Callable[[Upgrade, float], bool]
-    """Whether the upgrade itself proves that a call may begin. False: a capability token must come too. The second
-    argument is UTC in seconds since the epoch. Raises :class:`~voicegate.kernel.errors.RefusedCall` (``forged``,
+    vouch: Callable[[Upgrade, float], bool | Once]
+    """Whether the upgrade itself proves that a call may begin. False: a capability token must come too. :class:`Once`:
+    it does, and the door spends it, so that a replay is refused. The second argument is UTC in seconds since the epoch.
+    Raises :class:`~voicegate.kernel.errors.RefusedCall` (``forged``,
     ``unauthorized``) where it carries a wrong proof, or none where the settings want one: fail closed."""
     subprotocols: tuple[str, ...] = ()
     """Chosen in this order from those the peer offers; a peer that offers none is taken too."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from gateway.phone.messages import PhoneCall
+from gateway.phone.messages import Once, PhoneCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,9 @@ class AnswerRule(Protocol):
     methods: Sequence[str]
     """``POST``, and ``GET`` where the carrier may ask so."""
 
-    def verify(self, request: Webhook, now_s: float) -> None:
-        """Check the signature. ``now_s`` is UTC in seconds since the epoch.
+    def verify(self, request: Webhook, now_s: float) -> Once | None:
+        """Check the signature. ``now_s`` is UTC in seconds since the epoch. What is returned the handler spends, so
+        that a replay is refused.
 
         Raises:
             RefusedCall: ``forged``: no signature, a wrong one, or a stale one. Also where no secret is configured: fail
