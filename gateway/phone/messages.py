@@ -27,7 +27,7 @@ class ProtocolViolation(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A proof that is good once: whoever took it remembers ``key`` until ``expires``, and refuses it the second time."""
+    """A proof that is good once: who took it remembers ``key`` until ``expires``, and refuses it the second time."""
 
     key: str
     """A nonce or a token's id, with the carrier's name before it."""
