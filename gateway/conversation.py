@@ -35,6 +35,9 @@ class CallRequest:
     """Rate of the frames and clips that the transport takes: 8000, 16000, 24000 or 48000."""
     clips: bool = False
     """The transport takes whole phrases (:meth:`Conversation.take_clip`) and cannot stop one it has sent."""
+    confirms: bool = False
+    """The transport takes frames ahead of the ear: they count as heard when :meth:`Conversation.frames_played` says so,
+    and those it dropped are given again."""
     greeting: bool = True
     """The agent speaks first."""
     agent: str = ""
@@ -90,7 +93,8 @@ class Conversation(Protocol):
         ...
 
     def take_frame(self) -> Frame | None:
-        """The next 20 ms to be made audible at ``output_rate_hz``, or None for silence. Taking counts as heard."""
+        """The next 20 ms to be made audible at ``output_rate_hz``, or None for silence. Taking counts as heard,
+        unless the request said ``confirms``."""
         ...
 
     def on_audio(self, ready: Callable[[], None]) -> None:
@@ -98,6 +102,20 @@ class Conversation(Protocol):
 
         It is called from the middle of the conversation's own work: take nothing before it has returned.
         """
+        ...
+
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """For transports that confirm. Call ``stop`` just before the agent's speech stops (barge-in, a pause, a stop):
+        within it the transport says by :meth:`frames_played` what was heard by now, and drops what it has taken."""
+        ...
+
+    def frames_played(self, samples: int) -> None:
+        """For transports that confirm: ``samples`` more of the frames taken so far have become audible."""
+        ...
+
+    @property
+    def at_phrase_end(self) -> bool:
+        """The frame that was taken last holds the end of a phrase."""
         ...
 
     def take_clip(self) -> Clip | None:

@@ -32,14 +32,16 @@ class PhraseClip:
 class Playout:
     """One session's outgoing audio. Mono int16 at ``rate_hz``.
 
-    Taking a frame counts as hearing it. Clips are different: a clip that was taken cannot be stopped, and becomes heard
-    as :meth:`clip_played` says.
+    Taking a frame counts as hearing it. With ``confirmed`` it does not: the transport takes frames ahead of the ear,
+    says by :meth:`played` what became audible, and can drop the rest, which may then be taken again. A clip that was
+    taken cannot be stopped; it becomes heard as :meth:`played` says.
     """
 
-    def __init__(self, rate_hz: int, *, capacity_ms: int = 3000, clips: bool = False) -> None:
+    def __init__(self, rate_hz: int, *, capacity_ms: int = 3000, clips: bool = False, confirmed: bool = False) -> None:
         """``clips``: the transport takes whole phrases, never frames."""
         self.rate_hz = rate_hz
         self._clips = clips
+        self._confirmed = confirmed
         self._frame = frame_samples(rate_hz)
         self._capacity = capacity_ms * rate_hz // 1000
         self._fade = _FADE_MS * rate_hz // 1000
@@ -55,6 +57,8 @@ class Playout:
         self._kept: deque[Samples] = deque()
         self._kept_samples = 0
         self._sent = 0
+        self._taken_from = 0
+        self._ear = 0  # what is audible now lies before it; unlike `_heard` it goes back when audio is played again
         self._heard = 0
         self._heard_words = 0
         self._held = False
@@ -104,17 +108,17 @@ class Playout:
     @property
     def unheard_ms(self) -> int:
         """Audio that is here and was not heard: waiting to be taken, or clips on their way."""
-        return (self._queued + max(0, self._sent - self._heard)) * 1000 // self.rate_hz
+        return (self._queued + self._sent - self._ear) * 1000 // self.rate_hz
 
     @property
     def drained(self) -> bool:
         """Everything of a finished reply was heard."""
-        return self._finished and not self._queued and self._heard >= self._sent
+        return self._finished and not self._queued and self._ear >= self._sent
 
     @property
     def starved(self) -> bool:
         """Allowed to play, but there is nothing: the pipeline is slower than the caller's ear."""
-        return not (self._held or self._paused or self._finished or self._ready) and self._heard >= self._sent
+        return not (self._held or self._paused or self._finished or self._ready) and self._ear >= self._sent
 
     @property
     def takeable(self) -> bool:
@@ -125,31 +129,48 @@ class Playout:
     def paused(self) -> bool:
         return self._paused
 
+    @property
+    def at_phrase_end(self) -> bool:
+        """The frame that was taken last holds the end of a phrase."""
+        return any(phrase.complete and self._taken_from < phrase.end <= self._sent for phrase in self._phrases)
+
     def pause(self) -> None:
-        """Stop at once, to resume or to clear: the next frame fades out, then silence."""
+        """Stop at once, to resume or to clear: the next frame fades out, then silence. A transport that confirms has
+        stopped by itself, and what nobody heard waits to be taken again."""
         if not self._paused:
             self._paused = True
-            self._fading = not self._held and self._queued > 0 and self._sent > 0
+            self._fading = not self._confirmed and not self._held and self._queued > 0 and self._sent > 0
+            self.take_back()
+
+    def take_back(self) -> None:
+        """Audio that was taken and not confirmed is lost, and waits to be taken again. Without ``confirmed`` there is
+        none."""
+        if self._confirmed:
+            self._rewind_to(self._ear)
 
     def resume(self) -> None:
         """Go on at the start of the word that was cut (as far back as the audio is kept)."""
         if not self._paused:
             return
         self._paused = self._fading = False
-        target = word_start(self._phrases, rate_hz=self.rate_hz, position=self._sent)
+        self._rewind_to(word_start(self._phrases, rate_hz=self.rate_hz, position=self._sent))
+
+    def _rewind_to(self, target: int) -> None:
+        """Put kept frames back until no more than ``target`` samples have been sent."""
         while self._kept and self._sent > target:
             frame = self._kept.pop()
             self._kept_samples -= len(frame)
             self._queue.appendleft(frame)
             self._queued += len(frame)
             self._sent -= len(frame)
+        self._ear = min(self._ear, self._sent)
 
     def clear(self) -> Ledger:
         """Drop what was not taken and close the account: what was not heard is cut.
 
         A clip on its way cannot be stopped, so it counts as heard.
         """
-        ledger = self._account(max(self._sent, self._heard), closed=True)
+        ledger = self._account(self._heard if self._confirmed else max(self._sent, self._heard), closed=True)
         self._reset()
         self.reply = None
         return ledger
@@ -187,8 +208,10 @@ class Playout:
         if self._held or not self._ready:
             return None
         frame = self._cut(min(self._frame, self._queued))
+        self._taken_from = self._sent
         self._sent += len(frame)
-        self._heard = max(self._heard, self._sent)
+        if not self._confirmed:
+            self.played(len(frame))
         self._keep(frame)
         return _padded(frame, self._frame)
 
@@ -207,9 +230,10 @@ class Playout:
                 return PhraseClip(phrase.text, self._cut(phrase.samples))
         return None
 
-    def clip_played(self, samples: int) -> None:
-        """``samples`` more of the taken clips have become audible."""
-        self._heard = min(self._heard + samples, self._sent)
+    def played(self, samples: int) -> None:
+        """``samples`` more of what was taken have become audible."""
+        self._ear = min(self._ear + samples, self._sent)
+        self._heard = max(self._heard, self._ear)
 
     def _take_fade(self) -> Frame | None:
         if not self._fading:
@@ -239,7 +263,7 @@ class Playout:
     def _keep(self, frame: Samples) -> None:
         self._kept.append(frame)
         self._kept_samples += len(frame)
-        while self._kept_samples - len(self._kept[0]) >= self._rewind:
+        while self._kept_samples - len(self._kept[0]) >= self._rewind + self._sent - self._ear:
             self._kept_samples -= len(self._kept.popleft())
 
 

@@ -98,7 +98,7 @@ class Session:
         self._interim = ""
         history = History(setup.memory.history)
         capacity_ms = config.clip_playout_ms if setup.clips else config.playout_ms
-        playout = Playout(setup.output_rate_hz, capacity_ms=capacity_ms, clips=setup.clips)
+        playout = Playout(setup.output_rate_hz, capacity_ms=capacity_ms, clips=setup.clips, confirmed=setup.confirms)
         self._transcripts = engines.stt.open(language=config.language)
         self._speaking = Speaking(playout, history, reporter, self._now, self._deliver)
         self._answering = Answering(
@@ -194,9 +194,26 @@ class Session:
         """The next 20 ms at the setup's output rate, or None for silence."""
         return self._speaking.take_frame()
 
-    def on_audio(self, ready: Callable[[], None] | None) -> None:
+    def on_audio(self, ready: Callable[[], None]) -> None:
         """Call ``ready`` when audio can be taken after silence."""
         self._speaking.on_audio = ready
+
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Call ``stop`` before playout stops."""
+        self._speaking.on_stop = stop
+
+    def frames_played(self, samples: int) -> None:
+        """``samples`` more of the frames became audible."""
+        self._speaking.frames_played(samples)
+
+    @property
+    def at_phrase_end(self) -> bool:
+        """The frame that was taken last holds the end of a phrase."""
+        return self._speaking.at_phrase_end
+
+    def detached(self) -> None:
+        """The transport is gone."""
+        self._speaking.detached()
 
     def take_clip(self) -> PhraseClip | None:
         """The next whole phrase, or None."""

@@ -69,6 +69,8 @@ class SessionSetup:
     transport: str
     output_rate_hz: int
     clips: bool = False
+    confirms: bool = False
+    """The transport takes frames ahead of the ear and says what became audible."""
     opening: Literal["greeting", "resume"] | None = "greeting"
     resumed: bool = False
     agent: str = ""

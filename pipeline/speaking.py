@@ -51,6 +51,9 @@ class Speaking:
         self.on_audio: Callable[[], None] | None = None
         """Called when there may be audio to take although the last taking gave none, so that it need not wait for the
         transport's next tick."""
+        self.on_stop: Callable[[], None] | None = None
+        """Called before playout stops: a transport that is ahead of the ear confirms what was heard by now, and drops
+        the rest."""
 
     @property
     def run(self) -> ReplyRun | None:
@@ -85,6 +88,7 @@ class Speaking:
         self._wake()
 
     def pause(self) -> None:
+        self._stop()
         self._playout.pause()
 
     def resume(self) -> None:
@@ -102,6 +106,9 @@ class Speaking:
         run = self._run
         if run is None:
             return
+        self._stop()
+        if self._run is not run:  # the transport's last word was that all of it had been heard
+            return
         ledger = self._playout.clear()
         self._run = None
         self._history.reply(ledger.heard, agent=run.agent, interrupted=True)
@@ -109,7 +116,12 @@ class Speaking:
 
     def close(self) -> None:
         """Tell nobody any more (see :meth:`pipeline.listening.Listening.close`)."""
-        self._deliver, self.on_audio = _ignore, None
+        self._deliver, self.on_audio, self.on_stop = _ignore, None, None
+
+    def detached(self) -> None:
+        """The transport is gone, with what it had taken ahead."""
+        self.on_audio, self.on_stop = None, None
+        self._playout.take_back()
 
     def check_drained(self) -> None:
         """A reply that is complete and was heard to its end gives the floor back."""
@@ -165,9 +177,21 @@ class Speaking:
         run = self._run
         if run is None or run.id != self._clip_reply:
             return
-        self._playout.clip_played(samples)
+        self._playout.played(samples)
         self._report_heard(run, self._playout.ledger())
         self.check_drained()
+
+    def frames_played(self, samples: int) -> None:
+        self._playout.played(samples)
+        self.check_drained()
+
+    @property
+    def at_phrase_end(self) -> bool:
+        return self._playout.at_phrase_end
+
+    def _stop(self) -> None:
+        if self.on_stop:
+            self.on_stop()
 
     def _wake(self) -> None:
         if self._idle and self.on_audio and self._playout.takeable:

@@ -35,6 +35,7 @@ def setup_of(beginning: Beginning, memory: Memory, record: Callable[[TurnEvent],
         transport=request.transport,
         output_rate_hz=request.output_rate_hz,
         clips=request.clips,
+        confirms=request.confirms,
         opening=("resume" if memory.interrupted else None) if beginning.resumed else opening,  # type: ignore[arg-type]
         resumed=beginning.resumed,
         agent=request.agent,

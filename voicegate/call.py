@@ -61,6 +61,7 @@ class Call:
         """Another socket takes over; ``missed`` are events older than those in memory."""
         self._attached, self._resumed = True, True
         self._deliver = None
+        self._session.detached()
         self._missed = tuple(missed)
         if self._vanish:
             self._vanish.cancel()
@@ -119,6 +120,16 @@ class Call:
     def on_audio(self, ready: Callable[[], None]) -> None:
         self._session.on_audio(ready)
 
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        self._session.on_stop(stop)
+
+    def frames_played(self, samples: int) -> None:
+        self._session.frames_played(samples)
+
+    @property
+    def at_phrase_end(self) -> bool:
+        return self._session.at_phrase_end
+
     def take_clip(self) -> Clip | None:
         clip = self._session.take_clip()
         return Clip(self._session.turn, clip.text, clip.samples) if clip else None
@@ -136,7 +147,7 @@ class Call:
 
     def detach(self) -> None:
         self._deliver = None
-        self._session.on_audio(None)
+        self._session.detached()
         self._attached = False
         if self._vanish is None and not self._over.done():
             self._vanish = self._loop.call_later(self._resume_s, self.hang_up, "disconnected")

@@ -52,6 +52,7 @@ class EchoCall:
     _clips: deque[Clip] = field(default_factory=deque)
     _deliver: Callable[[Event], None] | None = None
     _ready: Callable[[], None] | None = None
+    _stop: Callable[[], None] | None = None
     _over: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def push_audio(self, frame: Frame) -> None:
@@ -76,6 +77,8 @@ class EchoCall:
 
     def interrupt(self) -> None:
         self.log.append("interrupt")
+        if self._stop is not None:
+            self._stop()
         self._frames.clear()
 
     def say(self, samples: Samples, clauses: int = 1) -> None:
@@ -96,6 +99,16 @@ class EchoCall:
 
     def on_audio(self, ready: Callable[[], None]) -> None:
         self._ready = ready
+
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+
+    def frames_played(self, samples: int) -> None:
+        self.played_samples += samples
+
+    @property
+    def at_phrase_end(self) -> bool:
+        return not self._frames
 
     def take_clip(self) -> Clip | None:
         return self._clips.popleft() if self._clips else None

@@ -387,7 +387,7 @@ def test_a_clip_that_failed_midway_is_given_as_far_as_it_came() -> None:
     playout.put(tone(700))
     playout.finish()
     assert len(playout.take_clip().samples) == 700
-    playout.clip_played(700)
+    playout.played(700)
     assert playout.drained
 
 
@@ -400,10 +400,10 @@ def test_a_clip_is_heard_as_it_is_played_and_starved_only_after_that() -> None:
     assert not playout.drained
     assert not playout.starved
     assert playout.unheard_ms == 1600
-    playout.clip_played(700 * 16)
+    playout.played(700 * 16)
     assert playout.ledger().heard == "alpha beta"
     assert playout.unheard_ms == 900
-    playout.clip_played(10**9)
+    playout.played(10**9)
     assert playout.ledger().heard == FOUR
     assert playout.starved
     playout.finish()
@@ -416,9 +416,9 @@ def test_a_finished_reply_is_drained_only_when_its_last_clip_was_played() -> Non
     playout.finish()
     playout.take_clip()
     assert not playout.drained
-    playout.clip_played(999)
+    playout.played(999)
     assert not playout.drained
-    playout.clip_played(1)
+    playout.played(1)
     assert playout.drained
 
 
@@ -461,3 +461,138 @@ def test_frames_are_20_ms_at_every_rate(rate_hz: int) -> None:
     frames = take_all(playout)
     assert {frame.shape for frame in frames} == {(rate_hz // 50,)}
     assert len(frames) == 50
+
+
+# --- a transport that takes ahead of the ear and confirms ---
+
+
+def confirmed(frames: int = 100) -> Any:
+    """Four words, a quarter of the frames each."""
+    playout = opened(confirmed=True)
+    quarter = frames * 20 / 4000
+    times = tuple(WordTime(word, i * quarter, (i + 1) * quarter) for i, word in enumerate(FOUR.split()))
+    speak(playout, FOUR, tone(frames * FRAME), times)
+    return playout
+
+
+def take(playout: Any, frames: int) -> Samples:
+    return np.concatenate([playout.take() for _ in range(frames)])
+
+
+def test_what_was_taken_ahead_is_heard_when_it_is_confirmed() -> None:
+    playout = confirmed()
+    playout.finish()
+    take(playout, 100)
+    assert (playout.ledger().heard, playout.drained, playout.unheard_ms) == ("", False, 2000)
+    playout.played(26 * FRAME)
+    assert (playout.ledger().heard, playout.drained, playout.unheard_ms) == ("alpha", False, 1480)
+    playout.played(10**9)
+    assert (playout.ledger().heard, playout.drained, playout.unheard_ms) == (FOUR, True, 0)
+
+
+def test_nothing_starves_while_the_peer_still_plays() -> None:
+    playout = confirmed(10)
+    take(playout, 10)
+    assert not playout.starved
+    playout.played(10 * FRAME)
+    assert playout.starved
+
+
+def test_a_pause_takes_back_what_nobody_heard_and_fades_nothing() -> None:
+    playout = confirmed()
+    take(playout, 60)
+    playout.played(55 * FRAME)
+    playout.pause()
+    assert playout.take() is None
+    playout.resume()
+    assert np.array_equal(playout.take(), tone(FRAME, 50 * FRAME + 1)), "it goes on at the start of the word"
+    assert playout.unheard_ms == 1000
+
+
+def test_audio_that_is_played_again_is_not_heard_twice() -> None:
+    playout = confirmed()
+    take(playout, 60)
+    playout.played(58 * FRAME)
+    heard = playout.ledger().heard
+    playout.pause()
+    playout.resume()
+    take(playout, 8)
+    playout.played(2 * FRAME)
+    assert playout.ledger().heard == heard == "alpha beta"
+    playout.played(6 * FRAME)
+    take(playout, 20)
+    playout.played(20 * FRAME)
+    assert playout.ledger().heard == "alpha beta gamma"
+
+
+def test_cut_is_what_was_not_confirmed() -> None:
+    playout = confirmed()
+    take(playout, 60)
+    playout.played(45 * FRAME)
+    ledger = playout.clear()
+    assert (ledger.heard, ledger.cut) == ("alpha beta", "gamma delta")
+
+
+def test_a_lost_transport_loses_nothing_of_the_reply() -> None:
+    playout = confirmed()
+    playout.finish()
+    first = take(playout, 30)
+    playout.played(22 * FRAME)
+    playout.take_back()
+    again = take(playout, 78)
+    assert np.array_equal(np.concatenate([first[: 22 * FRAME], again]), tone(100 * FRAME))
+    playout.played(78 * FRAME)
+    assert playout.drained
+
+
+def test_what_counted_as_heard_when_taken_is_not_taken_back() -> None:
+    playout = opened()
+    speak(playout, FOUR, tone(10 * FRAME))
+    take(playout, 4)
+    playout.take_back()
+    assert np.array_equal(playout.take(), tone(FRAME, 4 * FRAME + 1))
+
+
+def test_all_that_is_unheard_can_be_taken_back_however_far_the_peer_is_ahead() -> None:
+    playout = confirmed(200)
+    take(playout, 150)
+    playout.take_back()
+    assert np.array_equal(playout.take(), tone(FRAME))
+
+
+def test_the_end_of_a_phrase_is_seen_in_the_frame_that_holds_it() -> None:
+    playout = opened(confirmed=True)
+    speak(playout, "one", tone(FRAME + 100))
+    speak(playout, "two", tone(2 * FRAME - 100))
+    ends = []
+    while playout.take() is not None:
+        ends.append(playout.at_phrase_end)
+    assert ends == [False, True, True]
+
+
+@given(st.lists(st.one_of(st.integers(1, 12), st.sampled_from(["played", "pause", "lost"])), max_size=40))
+def test_whatever_happens_the_ear_gets_every_sample_in_order(steps: list[int | str]) -> None:
+    playout = confirmed(40)
+    playout.finish()
+    on_the_way: list[Samples] = []
+    heard, words = 0, 0
+    for step in [*steps, 100, *["played"] * 100]:
+        match step:
+            case "played" if on_the_way:
+                frame = on_the_way.pop(0)
+                assert frame[0] <= heard + 1, "nothing is left out"
+                heard = max(heard, int(frame[-1]))
+                playout.played(FRAME)
+            case "pause" | "lost":
+                on_the_way.clear()  # the peer was told to clear
+                playout.pause() if step == "pause" else playout.take_back()
+                playout.resume()
+            case int(count):
+                on_the_way += [frame for _ in range(count) if (frame := playout.take()) is not None]
+            case _:
+                pass
+        now = sum(word.state == "heard" for word in playout.ledger().words)
+        assert now >= words, "what was heard stays heard"
+        words = now
+    assert heard == 40 * FRAME
+    assert playout.drained

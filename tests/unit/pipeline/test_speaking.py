@@ -47,8 +47,8 @@ class Kept:
 class Mouth:
     """A released reply in playout, with everything that is said about it."""
 
-    def __init__(self, *, clips: bool = False) -> None:
-        self.playout = Playout(RATE, clips=clips)
+    def __init__(self, *, clips: bool = False, confirmed: bool = False) -> None:
+        self.playout = Playout(RATE, clips=clips, confirmed=confirmed)
         self.history = History()
         self.sink = Kept()
         self.told: list[TurnEvent] = []
@@ -175,3 +175,61 @@ def test_after_the_end_of_a_reply_nothing_more_is_said_of_it(mouth: Mouth, act: 
     assert mouth.speaking.take_frame() is None
     assert (len(mouth.told), len(mouth.sink.events)) == (told, events)
     assert mouth.history.messages == ()
+
+
+@pytest.fixture
+def ahead() -> Mouth:
+    """A transport that takes ahead of the ear: sixty of a hundred frames were taken."""
+    mouth = Mouth(confirmed=True)
+    mouth.speak("one two", 50)
+    mouth.speak("three four", 50)
+    mouth.complete()
+    mouth.take(60)
+    return mouth
+
+
+def test_before_playout_stops_the_transport_says_what_was_heard(ahead: Mouth) -> None:
+    ahead.speaking.on_stop = lambda: ahead.speaking.frames_played(52 * FRAME)
+    ahead.speaking.cancel("barge_in")
+    (cut,) = ahead.events("ReplyInterrupted")
+    assert (cut.heard, cut.cut) == ("one two", "three four")
+
+
+def test_a_pause_too_asks_the_transport_and_then_goes_on_from_the_ear(ahead: Mouth) -> None:
+    ahead.speaking.on_stop = lambda: ahead.speaking.frames_played(52 * FRAME)
+    ahead.speaking.pause()
+    ahead.speaking.on_stop = None
+    ahead.speaking.resume()
+    ahead.take(50)
+    ahead.speaking.frames_played(10**9)
+    assert ahead.told[-1] == ReplyDrained(5.0, R1)
+    assert [event.text for event in ahead.events("ReplyFinished")] == ["one two three four"]
+
+
+def test_a_reply_drains_when_the_last_of_it_was_heard(ahead: Mouth) -> None:
+    ahead.take(40)
+    ahead.speaking.frames_played(99 * FRAME)
+    assert ReplyDrained(5.0, R1) not in ahead.told
+    ahead.speaking.frames_played(FRAME)
+    assert ahead.told[-1] == ReplyDrained(5.0, R1)
+
+
+def test_what_turns_out_to_have_been_heard_to_its_end_is_not_interrupted(ahead: Mouth) -> None:
+    ahead.take(40)
+    ahead.speaking.on_stop = lambda: ahead.speaking.frames_played(100 * FRAME)
+    ahead.speaking.cancel("barge_in")
+    assert ahead.events("ReplyInterrupted") == []
+    assert [event.text for event in ahead.events("ReplyFinished")] == ["one two three four"]
+
+
+def test_a_transport_that_is_gone_is_not_asked_and_what_it_had_is_played_again(ahead: Mouth) -> None:
+    asked: list[str] = []
+    ahead.speaking.on_stop = lambda: asked.append("stop")
+    ahead.speaking.frames_played(50 * FRAME)
+    ahead.speaking.detached()
+    ahead.take(50)
+    assert ahead.speaking.at_phrase_end
+    ahead.speaking.frames_played(50 * FRAME)
+    ahead.speaking.cancel("hang_up")
+    assert asked == []
+    assert [event.text for event in ahead.events("ReplyFinished")] == ["one two three four"]
