@@ -25,6 +25,7 @@ from voicegate.client.formats import FORMATS
 from voicegate.client.microphone import Microphone, Utterance
 from voicegate.client.record import CallRecord
 from voicegate.client.tape import Tape
+from voicegate.client.waiting import Waiting
 from voicegate.kernel.audio import FRAME_MS, Samples
 from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.errors import AudioError
@@ -67,7 +68,7 @@ class CallClient:
         self._microphone = Microphone(self.rate_hz)
         self._encoder = self.format.encoder()
         self._decoder = self.format.decoder()
-        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._waiting = Waiting()
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
         self._mouth = asyncio.Lock()
@@ -159,20 +160,10 @@ class CallClient:
         Raises:
             CallFailed: the call broke meanwhile (unless ``broken`` is False).
         """
-        if holds():
-            return True
-        waiter = (holds, asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter[1]
-        except TimeoutError:
-            return holds()
-        finally:
-            self._waiters.remove(waiter)
-        if broken and self.failure is not None and not holds():
+        held = await self._waiting.until(holds, timeout_s)
+        if held and broken and self.failure is not None and not holds():
             raise CallFailed(self.failure)
-        return True
+        return held
 
     # --- the socket ---
 
@@ -280,9 +271,7 @@ class CallClient:
         return self.tape.agent_end > since or calm_s >= _UNHEARD_S
 
     def _wake(self) -> None:
-        for holds, future in self._waiters:
-            if not future.done() and (self.failure is not None or holds()):
-                future.set_result(None)
+        self._waiting.ask(broken=self.failure is not None)
 
 
 def _clip(data: bytes, rate_hz: int) -> Samples:
