@@ -8,6 +8,7 @@ COPY gateway gateway
 COPY pipeline pipeline
 COPY codecs codecs
 COPY sessions sessions
+COPY console console
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm

@@ -118,6 +118,18 @@ class Admission:
             self.refused(refusal.code)
             raise
 
+    def identify(self, knock: Knock) -> Pass:
+        """Who asks, for a question beside a call: no single-use token is spent, and nothing of our state is told.
+
+        Raises:
+            RefusedCall: who asks may not call.
+        """
+        self._check_rate(knock.peer)
+        token = presented_token(knock.authorization, knock.subprotocols)
+        if token is None:
+            return self._anonymous(knock)
+        return Pass(knock.session_id, self._tokens.verify(token, knock.session_id).agent)
+
     def refused(self, code: str) -> None:
         """Count a refusal."""
         self._telemetry.counter("voicegate_gateway_refusals_total", "Calls refused", code=code).inc()

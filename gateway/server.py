@@ -1,10 +1,9 @@
-"""The gateway's HTTP server: routes, the landing page, health, metrics, and an orderly end."""
+"""The gateway's HTTP server: routes, the console, health, metrics, and an orderly end."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 import structlog
@@ -13,25 +12,11 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from gateway.console import Console, load_console
 from gateway.health import HealthReport
 from gateway.parts import GatewayParts
 from gateway.websocket.door import VoiceDoor
 from voicegate.kernel.errors import ConfigError
-
-_LANDING: Final = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>voicegate</title>
-<h1>voicegate</h1>
-<p>This is a voice gateway. Call it with a WebSocket:</p>
-<ul>
-<li><code>/voice/&lt;session id&gt;</code>: send a recorder's WebM, or a WAV file in one message; get WAV files.</li>
-<li><code>/voice/&lt;session id&gt;</code> as <code>voice.v1</code>: events as JSON, audio as frames.</li>
-</ul>
-<p>State of this process: <a href="/health">/health</a>, <a href="/metrics">/metrics</a>.</p>
-</html>
-"""
 
 _log = structlog.get_logger(__name__)
 
@@ -47,14 +32,18 @@ class RunningGateway:
 
 
 def build_application(
-    parts: GatewayParts, registry: CollectorRegistry, *, routes: Iterable[web.RouteDef] = (), landing: str = _LANDING
+    parts: GatewayParts, registry: CollectorRegistry, *, routes: Iterable[web.RouteDef] = ()
 ) -> web.Application:
-    """The aiohttp application. ``routes`` are those of the other doors."""
-    pages = _Pages(parts, registry, landing)
+    """The aiohttp application. ``routes`` are those of the other doors.
+
+    Raises:
+        ConfigError: the console's files are missing.
+    """
+    pages = _Pages(parts, registry)
     application = web.Application(middlewares=[_log_requests])
     application.add_routes(
         [
-            web.get("/", pages.landing_page),
+            *Console(load_console()).routes(),
             web.get("/health", pages.health),
             web.get("/health/live", pages.live),
             web.get("/health/ready", pages.ready),
@@ -105,11 +94,6 @@ async def _listen(site: web.TCPSite, parts: GatewayParts) -> None:
 class _Pages:
     parts: GatewayParts
     registry: CollectorRegistry
-    landing: str
-
-    async def landing_page(self, _request: web.Request) -> web.Response:
-        policy = {"Content-Security-Policy": "default-src 'self'", "X-Content-Type-Options": "nosniff"}
-        return web.Response(text=self.landing, content_type="text/html", headers=policy)
 
     async def health(self, _request: web.Request) -> web.Response:
         report = await self._report()

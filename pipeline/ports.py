@@ -15,7 +15,7 @@ Rules for every adapter:
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from voicegate.kernel.audio import Frame, Samples
 from voicegate.kernel.errors import ProviderError
@@ -242,6 +242,16 @@ class Agent(Protocol):
         Raises:
             ProviderError: the model failed, before or in the middle of the answer.
         """
+        ...
+
+
+@runtime_checkable
+class SeveralAgents(Protocol):
+    """An agent port with more than one agent behind it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, the starting one first."""
         ...
 
 

@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from gateway.config import GatewayConfig
+from gateway.directory import Directory
 from gateway.health import Check, HealthCheck
 from gateway.parts import build_parts
 from gateway.server import build_application, serve
 from gateway.websocket.limits import SocketLimits
 from pipeline.endpointing import EndpointingConfig
+from pipeline.ports import Agent, SeveralAgents
 from pipeline.session_config import Engines, SessionConfig
 from pipeline.turn_state import TurnConfig
 from sessions.config import Config as StateConfig
@@ -79,7 +82,8 @@ async def running(settings: Settings, engines: Engines | None = None) -> AsyncIt
             telemetry=telemetry,
             checks={"redis": HealthCheck(lambda: _redis_answers(client), code="state_unavailable")},
         )
-        application = build_application(parts, registry)
+        directory = Directory(parts.admission, lambda: _agent_names(engines.agent))
+        application = build_application(parts, registry, routes=[web.get("/agents", directory.__call__)])
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
         yield Running(gateway.host, gateway.port, redis_url, engines, calls)
 
@@ -138,6 +142,10 @@ async def _redis_answers(client: Redis) -> Check:
     except AWAY as error:
         return Check(ok=False, detail=f"Redis does not answer: {type(error).__name__}")
     return Check(ok=True)
+
+
+def _agent_names(agent: Agent) -> tuple[str, ...]:
+    return agent.names if isinstance(agent, SeveralAgents) else (agent.starting_agent,)
 
 
 def session_settings(settings: Settings) -> SessionConfig:

@@ -91,6 +91,10 @@ class AgentsSdkAgent:
     def starting_agent(self) -> str:
         return self._start.name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._agents)
+
     def reply(self, request: AgentRequest) -> AsyncGenerator[AgentOutput, None]:
         """Stream the answer (see the port). An unknown ``request.agent`` falls back to the starting agent."""
         return self._reply(request)
