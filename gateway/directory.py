@@ -26,7 +26,10 @@ class Directory:
     admission: Admission
     names: Callable[[], Sequence[str]]
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/agents", self.answer)]
+
+    async def answer(self, request: web.Request) -> web.Response:
         headers = request.headers
         knock = Knock(
             session_id=request.query.get("session", ""),

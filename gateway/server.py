@@ -1,4 +1,4 @@
-"""The gateway's HTTP server: routes, the console, health, metrics, and an orderly end."""
+"""The gateway's HTTP server: routes, health, metrics, and an orderly end."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,6 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from gateway.console import Console, load_console
 from gateway.health import HealthReport
 from gateway.parts import GatewayParts
 from gateway.websocket.door import VoiceDoor
@@ -34,16 +33,11 @@ class RunningGateway:
 def build_application(
     parts: GatewayParts, registry: CollectorRegistry, *, routes: Iterable[web.RouteDef] = ()
 ) -> web.Application:
-    """The aiohttp application. ``routes`` are those of the other doors.
-
-    Raises:
-        ConfigError: the console's files are missing.
-    """
+    """The aiohttp application. ``routes`` are those of the other doors and of the console."""
     pages = _Pages(parts, registry)
     application = web.Application(middlewares=[_log_requests])
     application.add_routes(
         [
-            *Console(load_console()).routes(),
             web.get("/health", pages.health),
             web.get("/health/live", pages.live),
             web.get("/health/ready", pages.ready),

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from gateway.config import GatewayConfig
+from gateway.console import Console, load_console
 from gateway.directory import Directory
 from gateway.health import Check, HealthCheck
 from gateway.parts import build_parts
@@ -83,7 +83,8 @@ async def running(settings: Settings, engines: Engines | None = None) -> AsyncIt
             checks={"redis": HealthCheck(lambda: _redis_answers(client), code="state_unavailable")},
         )
         directory = Directory(parts.admission, lambda: _agent_names(engines.agent))
-        application = build_application(parts, registry, routes=[web.get("/agents", directory.__call__)])
+        console = Console(await asyncio.to_thread(load_console))
+        application = build_application(parts, registry, routes=[*console.routes(), *directory.routes()])
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
         yield Running(gateway.host, gateway.port, redis_url, engines, calls)
 

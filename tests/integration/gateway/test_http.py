@@ -1,4 +1,4 @@
-"""Refusals before the upgrade, health, metrics and the landing page, over real HTTP."""
+"""Refusals before the upgrade, health and metrics, over real HTTP."""
 
 import asyncio
 import json
@@ -253,12 +253,9 @@ async def test_an_optional_part_is_away(start: Any) -> None:
         assert (await get(served, "/health/ready"))[0] == 200
 
 
-async def test_health_and_landing(served: Any) -> None:
+async def test_health(served: Any) -> None:
     status, text = await get(served, "/health")
     assert (status, json.loads(text)) == (200, {"status": "ok", "calls": 0, "draining": False, "checks": {}})
-    status, text = await get(served, "/")
-    assert status == 200
-    assert "/voice/" in text
 
 
 async def test_draining_refuses_and_is_not_ready(served: Any) -> None:
