@@ -16,6 +16,7 @@ from gateway.directory import Directory
 from gateway.health import Check, HealthCheck
 from gateway.parts import build_parts
 from gateway.server import build_application, serve
+from gateway.webrtc.whip import WhipDoor
 from gateway.websocket.limits import SocketLimits
 from pipeline.endpointing import EndpointingConfig
 from pipeline.ports import Agent, SeveralAgents
@@ -38,6 +39,7 @@ from voicegate.kernel.observability.prometheus import PrometheusTelemetry
 from voicegate.kernel.telemetry import Telemetry
 from voicegate.metrics import event_metrics
 from voicegate.settings import Settings
+from voicegate.webrtc import webrtc_settings
 from voicegate.words_log import log_words
 
 
@@ -84,7 +86,9 @@ async def running(settings: Settings, engines: Engines | None = None) -> AsyncIt
         )
         directory = Directory(parts.admission, lambda: _agent_names(engines.agent))
         console = Console(await asyncio.to_thread(load_console))
-        application = build_application(parts, registry, routes=[*console.routes(), *directory.routes()])
+        whip = WhipDoor(parts, webrtc_settings(settings), tasks)
+        routes = [*console.routes(), *directory.routes(), *whip.routes()]
+        application = build_application(parts, registry, routes=routes)
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
         yield Running(gateway.host, gateway.port, redis_url, engines, calls)
 

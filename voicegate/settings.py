@@ -91,6 +91,31 @@ class Settings(BaseSettings):
     resume_s: float = Field(60.0, ge=0, le=3600, description="How long a call waits for a client that lost its socket.")
     retention_s: float = Field(86_400.0, ge=60, description="How long a session stays in Redis after its last event.")
 
+    # --- WebRTC ---
+    webrtc_hosts: str = Field(
+        "",
+        description="Addresses that take WebRTC media, separated by commas. Empty: loopback where the gateway listens "
+        "there, else those of the interfaces it listens on.",
+    )
+    webrtc_ports: str = Field(
+        "", pattern=r"^(\d{1,5}-\d{1,5})?$", description="UDP ports of WebRTC media, `first-last`. Empty: any free one."
+    )
+    webrtc_public_address: str = Field(
+        "", description="IPv4 address that callers reach, where a router maps it to this machine's one to one."
+    )
+    webrtc_allow_loopback: bool = Field(
+        False, description="Send connectivity checks to loopback addresses although the gateway listens elsewhere."
+    )
+    webrtc_denied: str = Field(
+        "", description="Networks that no connectivity check is sent to, such as `10.0.0.0/8`, separated by commas."
+    )
+    ice_servers: str = Field(
+        "", description="STUN and TURN servers that callers are told, such as `turn:turn.example.com:3478?transport=udp`."
+    )
+    turn_secret: SecretStr = Field(
+        SecretStr(""), description="Secret shared with the TURN servers; makes each caller's short-lived credentials."
+    )
+
     # --- logs ---
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
