@@ -58,6 +58,7 @@ class WebRtcCall:
         self._parts = parts
         self._request = request
         self._conversation: Conversation | None = conversation
+        """None only when it is all over."""
         self._leaving = leaving
         self._secret = conversation.resume_secret
         self._peer: Peer | None = None
@@ -66,6 +67,8 @@ class WebRtcCall:
         self._began_s = parts.clock.monotonic()
         self._presence: Presence | None = None
         """None until media can flow."""
+        self._detached = False
+        """The peer is away, and the conversation waits."""
         self._back = asyncio.Event()
         self._parted = False
         self._hurry: Callable[[], None] = _nobody
@@ -98,7 +101,7 @@ class WebRtcCall:
 
     def rtp(self, packet: bytes) -> None:
         if self._audio is not None and not self._leaving.decided:
-            self._audio.heard(packet, self._conversation, self._parts.clock.monotonic())
+            self._audio.heard(packet, self._present(), self._parts.clock.monotonic())
 
     def rtcp(self, packet: bytes) -> None:
         if self._audio is not None:
@@ -189,7 +192,7 @@ class WebRtcCall:
             if self._presence is None or self._presence.away or self._leaving.decided:
                 conversation.detach()
                 continue
-            self._conversation = conversation
+            self._conversation, self._detached = conversation, False
             conversation.on_audio(self._hurry)
             if self._events is not None:
                 self._events.follow(conversation)
@@ -214,10 +217,13 @@ class WebRtcCall:
         match ending.farewell:
             case "hang_up":
                 conversation.hang_up(ending.hang_up_reason)
-            case "detach":
+            case "detach" if not self._detached:
                 conversation.detach()
-            case "none":
+            case _:
                 pass
+
+    def _present(self) -> Conversation | None:
+        return None if self._detached else self._conversation
 
     # --- the clock ---
 
@@ -236,8 +242,9 @@ class WebRtcCall:
 
     def _beat(self, peer: Peer, audio: CallAudio, presence: Presence) -> None:
         now_s = self._parts.clock.monotonic()
-        audio.listen(self._conversation, now_s)
-        audio.speak(self._conversation, peer.send_rtp, now_s)
+        conversation = self._present()
+        audio.listen(conversation, now_s)
+        audio.speak(conversation, peer.send_rtp, now_s)
         report = audio.report(now_s)
         if report is not None:
             peer.send_rtcp(report)
@@ -266,9 +273,9 @@ class WebRtcCall:
 
     def _gone(self) -> None:
         _log.info("peer is away", session_id=self._request.session_id)
-        if self._conversation is not None:
+        if self._conversation is not None and not self._detached:
+            self._detached = True
             self._conversation.detach()
-        self._conversation = None
 
 
 def _nobody() -> None: ...

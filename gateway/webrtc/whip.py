@@ -42,6 +42,7 @@ FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 SESSION: Final = "Voicegate-Session"
 MAX_PATCHES: Final = 64
 """Trickle requests of one session; a browser needs one to ten."""
+_BODY_S: Final = 5.0
 _EXPOSED: Final = f"Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, {SESSION}"
 _ALLOWED_HEADERS: Final = f"Authorization, Content-Type, If-Match, {RESUME_SECRET}, {LAST_SEQ}"
 
@@ -282,10 +283,14 @@ async def _body(request: web.Request, most: int) -> bytes:
     if request.content_length is not None and request.content_length > most:
         raise RefusedCall("too_large", f"at most {most} bytes are read")
     body = b""
-    while chunk := await request.content.readany():
-        body += chunk
-        if len(body) > most:
-            raise RefusedCall("too_large", f"at most {most} bytes are read")
+    try:
+        async with asyncio.timeout(_BODY_S):
+            while chunk := await request.content.readany():
+                body += chunk
+                if len(body) > most:
+                    raise RefusedCall("too_large", f"at most {most} bytes are read")
+    except TimeoutError:
+        raise RefusedCall("too_slow", f"the body did not come within {_BODY_S:g} s") from None
     return body
 
 
