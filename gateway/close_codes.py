@@ -16,6 +16,7 @@ class CloseCode(IntEnum):
     PROTOCOL_ERROR = 1002
     WRONG_KIND = 1003
     BAD_PAYLOAD = 1007
+    POLICY = 1008
     TOO_BIG = 1009
     INTERNAL = 1011
     TRY_AGAIN = 1013
@@ -66,6 +67,12 @@ CLOSE_TABLE: tuple[CloseMeaning, ...] = (
         CloseCode.BAD_PAYLOAD,
         "Text that is not UTF-8 or not a JSON object with a `type`, or bytes that are not the audio they claim to be.",
         "Mend the message; the reason names what is wrong.",
+    ),
+    CloseMeaning(
+        CloseCode.POLICY,
+        "A phone stream that may not begin or go on: no token, one that was used, is stale or belongs to another call, "
+        "or messages against the carrier's protocol.",
+        "Answer the call's webhook again; the reason says what was wrong.",
     ),
     CloseMeaning(CloseCode.TOO_BIG, "A message above the size limit.", "Send smaller messages (see Limits)."),
     CloseMeaning(CloseCode.INTERNAL, "A fault of ours; it is in our log.", "Reconnect with `session.resume`."),

@@ -51,6 +51,8 @@ class Traits:
     """Least audio that it takes in one message; the end of a phrase is padded with silence to it."""
     has_keys: bool = False
     """:meth:`PhoneProtocol.press_keys` does something."""
+    returns: bool = False
+    """A connection that broke comes back with the same call, so the call waits for it."""
     farewell_s: float = 0.0
     """How long to wait, after ``hang_up``, for the peer to close in its own words."""
     handshake_s: float = 10.0

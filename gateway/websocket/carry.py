@@ -10,12 +10,22 @@ from gateway.close_codes import CloseCode
 from gateway.metronome import Metronome
 from gateway.websocket.ending import Ending, Exit, ending_for, ending_of_call
 from gateway.websocket.limits import SocketLimits
-from gateway.websocket.link import BinaryMessage, Goodbye, Link, Lost, TextMessage
+from gateway.websocket.link import BinaryMessage, Goodbye, Lost, Received, TextMessage
 
 _LAST_EVENTS_S: Final = 2.0
 """How long a closing connection waits for the call's last events."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Line(Protocol):
+    """What is carried: :class:`gateway.websocket.link.Link`, or a line of another transport."""
+
+    async def receive(self) -> Received:
+        """The next message; after ``Goodbye`` or ``Lost`` nothing follows."""
+        ...
+
+    async def close(self, code: CloseCode, reason: str) -> None: ...
 
 
 class Driver(Protocol):
@@ -42,8 +52,16 @@ class Driver(Protocol):
         """The client closed with ``code``."""
         ...
 
+    def lost(self, reason: str) -> Ending:
+        """The connection broke."""
+        ...
+
     def part(self, ending: Ending) -> None:
         """Tell the call."""
+        ...
+
+    async def farewell(self, ending: Ending) -> None:
+        """Last words to a client that is there, before the close."""
         ...
 
     async def ended(self) -> str:
@@ -51,7 +69,7 @@ class Driver(Protocol):
         ...
 
 
-async def carry(link: Link, driver: Driver, leaving: Exit, metronome: Metronome, limits: SocketLimits) -> Ending:
+async def carry(link: Line, driver: Driver, leaving: Exit, metronome: Metronome, limits: SocketLimits) -> Ending:
     """Run one connection to its end and close it. Cancellation detaches the call."""
     ending = Ending(CloseCode.GOING_AWAY, "cancelled", "detach")
     try:
@@ -62,11 +80,12 @@ async def carry(link: Link, driver: Driver, leaving: Exit, metronome: Metronome,
     if not ending.peer_gone:
         if ending.farewell == "hang_up" and driver.begun:
             await _last_events(driver)
+        await driver.farewell(ending)
         await link.close(ending.code, ending.reason)
     return ending
 
 
-async def _run(link: Link, driver: Driver, leaving: Exit, metronome: Metronome, limits: SocketLimits) -> Ending:
+async def _run(link: Line, driver: Driver, leaving: Exit, metronome: Metronome, limits: SocketLimits) -> Ending:
     def check_started() -> None:
         if not driver.begun:
             why = f"nothing was sent within {limits.start_timeout_s:g} s: send session.start, session.resume or audio"
@@ -107,14 +126,14 @@ async def _run(link: Link, driver: Driver, leaving: Exit, metronome: Metronome, 
     return ending
 
 
-async def _receive(link: Link, driver: Driver, leaving: Exit) -> None:
+async def _receive(link: Line, driver: Driver, leaving: Exit) -> None:
     try:
         while True:
             match await link.receive():
                 case Goodbye(code=code):
                     return leaving.leave(driver.goodbye(code))
                 case Lost(reason=reason):
-                    return leaving.leave(Ending(CloseCode.GOING_AWAY, reason, "detach", peer_gone=True))
+                    return leaving.leave(driver.lost(reason))
                 case message if not leaving.decided:
                     await driver.receive(message)
     except Exception as error:

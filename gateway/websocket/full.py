@@ -105,6 +105,9 @@ class FullDriver:
         farewell: Farewell = "hang_up" if code in _CLEAN_CLOSES else "detach"
         return Ending(CloseCode.NORMAL, f"client closed with {code}", farewell, peer_gone=True)
 
+    def lost(self, reason: str) -> Ending:
+        return Ending(CloseCode.GOING_AWAY, reason, "detach", peer_gone=True)
+
     def part(self, ending: Ending) -> None:
         if self._conversation is None:
             return
@@ -115,6 +118,9 @@ class FullDriver:
                 self._conversation.detach()
             case "none":
                 pass
+
+    async def farewell(self, ending: Ending) -> None:
+        """The close says it."""
 
     async def ended(self) -> str:
         await self._attached.wait()

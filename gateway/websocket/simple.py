@@ -126,10 +126,16 @@ class SimpleDriver:
     def goodbye(self, code: int) -> Ending:
         return Ending(CloseCode.NORMAL, f"client closed with {code}", "hang_up", peer_gone=True)
 
+    def lost(self, reason: str) -> Ending:
+        return Ending(CloseCode.GOING_AWAY, reason, "detach", peer_gone=True)
+
     def part(self, ending: Ending) -> None:
         # This client never got a resume secret, so nothing could continue the call: however it ends, it is over.
         if ending.farewell != "none":
             self._conversation.hang_up(ending.hang_up_reason)
+
+    async def farewell(self, ending: Ending) -> None:
+        """The close says it."""
 
     async def ended(self) -> str:
         return await self._conversation.ended()

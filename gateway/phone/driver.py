@@ -1,0 +1,297 @@
+"""The one driver of all phone connections: performs what a carrier's protocol says.
+
+It satisfies :class:`gateway.websocket.carry.Driver`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import structlog
+
+from audiocodecs.registry import StreamDecoder, open_decoder
+from gateway.close_codes import CloseCode
+from gateway.conversation import Conversation
+from gateway.phone.messages import (
+    Audio,
+    Began,
+    Cleared,
+    Drained,
+    Ended,
+    Ignored,
+    KeyPressed,
+    MarkReturned,
+    PeerPaused,
+    PeerResumed,
+    ProtocolViolation,
+    Send,
+    SendBinary,
+    SendText,
+    Step,
+)
+from gateway.phone.missing import MissingAudio
+from gateway.phone.mouth import Mouth
+from gateway.phone.protocol import PhoneProtocol
+from gateway.phone.wire import Wire
+from gateway.websocket.ending import Ending, Exit, Farewell, MustClose
+from gateway.websocket.frames import FrameFeed
+from gateway.websocket.limits import InputMeter, SocketLimits
+from gateway.websocket.link import BinaryMessage, Goodbye, Lost, TextMessage
+from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, frame_samples
+from voicegate.kernel.clock import Clock
+from voicegate.kernel.errors import RefusedCall, StateUnavailable
+from voicegate.kernel.telemetry import Telemetry
+
+_SILENCE: Final = np.zeros(frame_samples(PIPELINE_RATE_HZ), np.int16)
+_MOST_UNSENT_BYTES: Final = 32 * 1024
+"""What may wait for a carrier that does not read: two seconds of mu-law in JSON. Above it playout waits."""
+_BAD_PAYLOADS: Final = frozenset({"not_json", "bad_base64", "bad_audio", "wrong_kind"})
+
+Join: TypeAlias = Callable[[Began, bool], Awaitable[Conversation]]
+"""Let the call in: its start message, and whether the driver confirms what was heard. Raises RefusedCall,
+StateUnavailable."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Line:
+    """What there is once the call has begun."""
+
+    conversation: Conversation
+    decoder: StreamDecoder
+    feed: FrameFeed
+    missing: MissingAudio
+    mouth: Mouth
+    rate_hz: int
+    """Of what is heard; the length of linear and companded audio follows from its bytes."""
+
+
+class PhoneDriver:
+    """One connection. ``hold`` is told of the attachment (:meth:`gateway.parts.Connections.hold`)."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        protocol: PhoneProtocol,
+        join: Join,
+        leaving: Exit,
+        *,
+        provider: str,
+        hold: Callable[[str, Exit], None],
+        limits: SocketLimits,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._wire, self._protocol, self._join, self._leaving = wire, protocol, join, leaving
+        self._provider, self._hold, self._limits = provider, hold, limits
+        self._now = clock.monotonic
+        self._telemetry = telemetry
+        self._meter = InputMeter(limits, self._now())
+        self._attached = asyncio.Event()
+        self._line: _Line | None = None
+        self._paused_until = 0.0
+        self._over = ""
+        self._hurry: Callable[[], None] = _wait_for_the_tick
+
+    @property
+    def begun(self) -> bool:
+        return self._line is not None
+
+    def seated(self, hurry: Callable[[], None]) -> None:
+        self._hurry = hurry
+        self._send(self._protocol.connected())
+
+    async def receive(self, message: TextMessage | BinaryMessage) -> None:
+        for step in self._steps(message):
+            await self._take(step)
+
+    def tick(self) -> None:
+        line = self._line
+        if line is None:
+            return
+        now = self._now()
+        if missing := line.missing.overdue(now):
+            self._fill(line, missing)
+        line.mouth.tick(now, may_play=now >= self._paused_until and self._reader_keeps_up())
+
+    def goodbye(self, code: int) -> Ending:
+        return Ending(CloseCode.NORMAL, f"the carrier closed with {code}", self._farewell(), peer_gone=True)
+
+    def lost(self, reason: str) -> Ending:
+        return Ending(CloseCode.GOING_AWAY, reason, self._farewell(), peer_gone=True)
+
+    def part(self, ending: Ending) -> None:
+        if self._line is None:
+            return
+        if ending.farewell != "none":  # else the conversation is over, or another connection has it
+            self._line.mouth.part(self._now())
+        match ending.farewell:
+            case "hang_up":
+                self._line.conversation.hang_up(self._over or ("caller" if ending.peer_gone else ending.hang_up_reason))
+            case "detach":
+                self._line.conversation.detach()
+            case "none":
+                pass
+
+    async def farewell(self, ending: Ending) -> None:
+        if self._line is None or self._over:
+            return
+        self._send(self._protocol.hang_up(ending.reason))
+        if patience := self._protocol.traits.farewell_s:
+            with contextlib.suppress(TimeoutError, MustClose):
+                async with asyncio.timeout(patience):
+                    while not self._over:
+                        self._listen_on(await self._wire.receive())
+
+    async def ended(self) -> str:
+        await self._attached.wait()
+        assert self._line is not None
+        return await self._line.conversation.ended()
+
+    # --- what came in ---
+
+    def _steps(self, message: TextMessage | BinaryMessage) -> Sequence[Step]:
+        try:
+            match message:
+                case TextMessage(text=text):
+                    self._meter.message(len(text), self._now())
+                    return self._protocol.receive_text(text)
+                case BinaryMessage(data=data):
+                    self._meter.message(len(data), self._now())
+                    return self._protocol.receive_binary(data)
+        except ProtocolViolation as violation:
+            self._count("voicegate_phone_violations_total", "Messages that ended a stream", violation.code)
+            self._send(violation.last_words)
+            code = CloseCode.BAD_PAYLOAD if violation.code in _BAD_PAYLOADS else CloseCode.POLICY
+            raise MustClose(Ending(code, f"{violation.code}: {violation}", self._farewell())) from None
+
+    async def _take(self, step: Step) -> None:
+        match step:
+            case Audio():
+                await self._hear(step)
+            case SendText() | SendBinary():
+                self._send((step,))
+            case Began():
+                await self._begin(step)
+            case Ignored(code=code):
+                self._count("voicegate_phone_ignored_total", "Messages of carriers without effect", code)
+            case Ended(reason=reason, resumable=resumable):
+                self._over = reason
+                raise MustClose(Ending(CloseCode.NORMAL, reason, "detach" if resumable else "hang_up"))
+            case _ if self._line is not None:
+                self._note(self._line, step)
+            case _:
+                pass
+
+    def _note(
+        self, line: _Line, step: KeyPressed | MarkReturned | Drained | Cleared | PeerPaused | PeerResumed
+    ) -> None:
+        match step:
+            case KeyPressed(digit=digit):
+                line.conversation.press_key(digit)
+            case MarkReturned(name=name):
+                if not line.mouth.ear.returned(name, self._now()):
+                    self._count("voicegate_phone_ignored_total", "Messages of carriers without effect", "void_mark")
+            case Drained():
+                line.mouth.ear.drained(self._now())
+            case PeerPaused(bound_s=bound_s):
+                self._paused_until = self._now() + bound_s
+            case PeerResumed():
+                self._paused_until = 0.0
+            case Cleared():
+                pass  # what was heard was settled when the clear was sent
+
+    async def _begin(self, began: Began) -> None:
+        try:
+            conversation = await self._join(began, self._protocol.traits.buffers)
+        except (RefusedCall, StateUnavailable) as refusal:
+            self._send(self._protocol.refused(refusal.code))
+            code = CloseCode.TRY_AGAIN if refusal.code in _LATER else CloseCode.POLICY
+            raise MustClose(Ending(code, str(refusal), "none")) from refusal
+        self._hold(conversation.session_id, self._leaving)
+        heard, spoken = began.heard, began.spoken
+        self._line = line = _Line(
+            conversation,
+            open_decoder(heard.encoding, heard.rate_hz),
+            FrameFeed(conversation, resampled=heard.rate_hz != PIPELINE_RATE_HZ),
+            MissingAudio(self._now()),
+            Mouth(conversation, self._protocol, spoken, self._send),
+            heard.rate_hz,
+        )
+        self._attached.set()
+        self._send(self._protocol.accepted())
+        conversation.on_stop(lambda: line.mouth.stop(self._now()))
+        conversation.on_audio(self._hurry)
+
+    async def _hear(self, audio: Audio) -> None:
+        line = self._line
+        if line is None:
+            return
+        now = self._now()
+        samples = line.decoder.push(audio.data)
+        seconds = samples.size / PIPELINE_RATE_HZ
+        missing = line.missing.before(audio.at_ms, seconds * 1000, now)
+        self._meter.audio(seconds + missing * FRAME_MS / 1000, now, upload=False)
+        if missing:
+            self._fill(line, missing)
+        await line.feed.push(samples)
+
+    def _fill(self, line: _Line, frames: int) -> None:
+        seconds = frames * FRAME_MS / 1000
+        name = "voicegate_phone_filled_seconds_total"
+        self._telemetry.counter(name, "Silence put where audio was missing", provider=self._provider).inc(seconds)
+        for _ in range(frames):
+            line.conversation.push_audio(_SILENCE)
+
+    # --- what goes out ---
+
+    def _send(self, sends: Sequence[Send]) -> None:
+        for send in sends:
+            match send:
+                case SendText(data=data):
+                    self._wire.send_text(data)
+                case SendBinary(data=data):
+                    self._wire.send_audio(data, 0.0)
+
+    def _reader_keeps_up(self) -> bool:
+        """Whether the carrier may get more; gives up on one that takes nothing."""
+        if self._wire.idle:
+            return True
+        self._wire.unsent_audio_ms()
+        unsent = self._wire.unsent_bytes()
+        if self._wire.stuck_s() >= self._limits.stuck_s:
+            self._leaving.leave(Ending(CloseCode.TOO_SLOW, "nothing was read for several seconds", self._farewell()))
+        return unsent <= _MOST_UNSENT_BYTES
+
+    def _listen_on(self, received: TextMessage | BinaryMessage | Goodbye | Lost) -> None:
+        """A message after our goodbye: only what answers it matters."""
+        match received:
+            case TextMessage() | BinaryMessage():
+                for step in self._steps(received):
+                    match step:
+                        case SendText() | SendBinary():
+                            self._send((step,))
+                        case Ended(reason=reason):
+                            self._over = reason
+                        case _:
+                            pass
+            case _:
+                self._over = "closed"
+
+    def _farewell(self) -> Farewell:
+        """What becomes of the call when its connection breaks."""
+        return "detach" if self._line is not None and self._protocol.traits.returns else "hang_up"
+
+    def _count(self, name: str, help_text: str, code: str) -> None:
+        self._telemetry.counter(name, help_text, provider=self._provider, code=code).inc()
+
+
+_LATER: Final = frozenset({"busy", "draining", "not_ready", "state_unavailable"})
+
+
+def _wait_for_the_tick() -> None:
+    """Nobody keeps time yet."""

@@ -1,0 +1,119 @@
+"""The way out to a carrier: frames from the conversation to packets, ahead of the ear where the carrier buffers.
+
+Plain calls only, with time as an argument.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from audiocodecs.registry import open_encoder
+from gateway.conversation import Conversation
+from gateway.phone.ear import AHEAD_MS, Ear
+from gateway.phone.messages import PhoneFormat, Send
+from gateway.phone.protocol import PhoneProtocol
+from voicegate.kernel.audio import FRAME_MS, Frame, frame_samples
+
+_FLUSH_AFTER_S: Final = 0.04
+"""A packet that must be padded waits this long for the voice to go on."""
+_STILL_PLAYING_S: Final = 1.0
+"""A peer may be this much later than our account of it: within it a stop is also told where all seems to be heard."""
+
+
+class Mouth:
+    """One connection's playout. ``send`` performs what the protocol says, in order."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        protocol: PhoneProtocol,
+        spoken: PhoneFormat,
+        send: Callable[[Sequence[Send]], None],
+    ) -> None:
+        traits = protocol.traits
+        self._conversation = conversation
+        self._protocol = protocol
+        self._traits = traits
+        self._send = send
+        self._encoder = open_encoder(spoken.encoding, spoken.rate_hz)
+        self._frame = frame_samples(spoken.rate_hz)
+        self._packet = traits.packet_ms // FRAME_MS
+        self._least = traits.least_ms // FRAME_MS
+        # A peer that takes long packets only must have the next one before the last is over.
+        ahead_ms = max(AHEAD_MS, traits.packet_ms)
+        self.ear = Ear(spoken.rate_hz, has_marks=traits.has_marks, ahead_ms=ahead_ms)
+        self._pending: list[Frame] = []
+        self._pending_since = 0.0
+        self._last_sent = -_STILL_PLAYING_S
+        self.clears = 0
+
+    def tick(self, now: float, *, may_play: bool) -> None:
+        """20 ms passed, or there is audio after silence."""
+        if self._traits.buffers:
+            self._credit(now)
+        if not may_play:
+            return
+        if not self._traits.buffers:
+            self._take(now)
+        else:
+            while self.ear.room(now) - len(self._pending) * self._frame >= self._frame and self._take(now):
+                pass
+        self._flush_late(now)
+
+    def stop(self, now: float) -> None:
+        """The agent's speech stops: say what was heard, and make the peer drop the rest."""
+        self._pending.clear()
+        playing = self.ear.waiting or now - self._last_sent < _STILL_PLAYING_S
+        self._credit(now)
+        if not self._traits.has_clear:  # what is on its way will be heard
+            self.ear.settle()
+            self._credit(now)
+        elif playing:
+            self.ear.cleared()
+            self._send(self._protocol.clear())
+            self._last_sent = now - _STILL_PLAYING_S
+            self.clears += 1
+
+    def part(self, now: float) -> None:
+        """The connection is over: what was heard by now was heard."""
+        self._pending.clear()
+        if self._traits.buffers:
+            self._credit(now)
+
+    def _credit(self, now: float) -> None:
+        if fresh := self.ear.news(now):
+            self._conversation.frames_played(fresh)
+
+    def _take(self, now: float) -> bool:
+        frame = self._conversation.take_frame()
+        if frame is None:
+            if self._pending and len(self._pending) >= self._least:
+                self._send_packet(now)
+            if self._traits.buffers and (name := self.ear.mark(now_or_never=not self._pending)):
+                self._send(self._protocol.mark(name))
+            return False
+        if not self._pending:
+            self._pending_since = now
+        self._pending.append(frame)
+        ends = self._traits.buffers and self._conversation.at_phrase_end
+        if len(self._pending) >= self._packet or (ends and len(self._pending) >= self._least):
+            self._send_packet(now)
+            if self._traits.buffers and (name := self.ear.mark(now_or_never=ends)):
+                self._send(self._protocol.mark(name))
+        return True
+
+    def _flush_late(self, now: float) -> None:
+        """What is too short for this peer goes out padded with silence."""
+        if self._pending and now - self._pending_since >= _FLUSH_AFTER_S + len(self._pending) * FRAME_MS / 1000:
+            self._send_packet(now)
+
+    def _send_packet(self, now: float) -> None:
+        frames, self._pending = self._pending, []
+        padding = max(0, self._least - len(frames))
+        frames += [np.zeros(self._frame, np.int16)] * padding
+        payload = b"".join(packet for frame in frames for packet in self._encoder.push(frame))
+        self._send(self._protocol.play(payload))
+        self._last_sent = now
+        if self._traits.buffers:
+            self.ear.sent(len(frames) * self._frame, now, padding=padding * self._frame)
