@@ -1,4 +1,4 @@
-"""A caller over WebSocket: speaks sound files in real time, hears the agent, and keeps a tape of both.
+"""A caller over WebSocket or WebRTC: speaks sound files in real time, hears the agent, and keeps a tape of both.
 
 Used by ``voicegate call``, by the benchmarks and by the end-to-end tests::
 
@@ -26,6 +26,7 @@ from voicegate.client.microphone import Microphone, Utterance
 from voicegate.client.record import CallRecord
 from voicegate.client.tape import Tape
 from voicegate.client.waiting import Waiting
+from voicegate.client.webrtc import WhipSocket, connect_whip
 from voicegate.kernel.audio import FRAME_MS, Samples
 from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.errors import AudioError
@@ -76,7 +77,7 @@ class CallClient:
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession()
         try:
-            self._socket = await connect(self._http, self.target)
+            self._socket = await self._connect()
             self.origin = self._clock.monotonic()
             self.tape = Tape(self.rate_hz, self.origin, jitter_ms=self.target.jitter_ms)
             await self._group.__aenter__()
@@ -85,7 +86,7 @@ class CallClient:
             raise
         try:
             self._tasks.append(self._group.create_task(self._receive()))
-            if self.target.via == "ws":
+            if self.target.via != "simple":
                 await self._begin()
             self._tasks.append(self._group.create_task(self._tick()))
         except BaseException:
@@ -149,7 +150,7 @@ class CallClient:
 
     async def hang_up(self) -> None:
         """End the call in order and take the last events."""
-        if self.target.via == "ws" and self.failure is None:
+        if self.target.via != "simple" and self.failure is None:
             await self.command("session.end")
             await self.until(lambda: self._socket.closed, 5.0, broken=False)
         await self._socket.close()
@@ -167,7 +168,14 @@ class CallClient:
 
     # --- the socket ---
 
+    async def _connect(self) -> aiohttp.ClientWebSocketResponse | WhipSocket:
+        opened = connect_whip if self.target.via == "webrtc" else connect
+        return await opened(self._http, self.target)
+
     async def _begin(self) -> None:
+        if self.target.via == "webrtc":  # the POST has begun the call already
+            await self._welcomed()
+            return
         audio = {"input": self.format.as_json(), "output": self.format.as_json()}
         resume = self.target.resume
         if resume is not None:
@@ -175,6 +183,9 @@ class CallClient:
         else:
             extra = {"agent": self.target.agent, "greeting": self.target.greeting, "context": self.target.context}
             await self.command("session.start", **audio, **extra)
+        await self._welcomed()
+
+    async def _welcomed(self) -> None:
         if not await self.until(lambda: bool(self.welcome), _WELCOME_S):
             raise CallFailed(f"the gateway at {self.target.url} did not welcome the call within {_WELCOME_S:g} s")
 
@@ -227,7 +238,7 @@ class CallClient:
             ahead = deadline - self._clock.monotonic()
             if ahead > 0:
                 await asyncio.sleep(ahead)
-            if self.target.via == "ws":
+            if self.target.via != "simple":
                 await self._send_frame(deadline)
             self._wake()
 

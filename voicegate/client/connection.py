@@ -9,7 +9,7 @@ import aiohttp
 from voicegate.client.formats import Encoding
 from voicegate.kernel.errors import VoicegateError
 
-Via: TypeAlias = Literal["ws", "simple"]
+Via: TypeAlias = Literal["ws", "simple", "webrtc"]
 
 SUBPROTOCOL = "voice.v1"
 _CONNECT_S = 10.0
@@ -44,7 +44,8 @@ class CallTarget:
     url: str = "ws://127.0.0.1:8000"
     """The gateway: ``ws://``, ``wss://``, ``http://`` or ``https://``, host and port."""
     via: Via = "ws"
-    """``ws`` is the full profile ``voice.v1``; ``simple`` sends whole WAV files and gets whole clips."""
+    """``ws`` is the full profile ``voice.v1``; ``simple`` sends whole WAV files and gets whole clips; ``webrtc`` calls
+    by WHIP, with the events on a data channel."""
     encoding: Encoding = "pcm16"
     """Of both directions, in the full profile."""
     token: str = ""

@@ -5,8 +5,7 @@ refused the call or broke it.
 """
 
 import asyncio
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,22 +14,32 @@ import typer
 from rich.console import Console
 
 from voicegate.client.call import CallClient
+from voicegate.client.carriers.target import PHONES, PhoneTarget
 from voicegate.client.clips import read_clip
-from voicegate.client.connection import CallFailed, CallTarget
+from voicegate.client.connection import CallTarget
 from voicegate.client.formats import FORMATS
 from voicegate.client.record import Line
 from voicegate.client.voiced import answer_s, voiced_span
+from voicegate.commands.call_end import finish, told
 from voicegate.commands.call_report import STAGES, latency_table, transcript_table
+from voicegate.commands.phone_call import call_by_phone
 from voicegate.kernel.audio import Samples
-from voicegate.kernel.errors import AudioError
 from voicegate.kernel.ids import new_session_id
-
-NO_REPLY, NO_AUDIO, NO_GATEWAY = 1, 2, 3
 
 
 class Via(StrEnum):
     WS = "ws"
     SIMPLE = "simple"
+    TWILIO = "twilio"
+    TELNYX = "telnyx"
+    PLIVO = "plivo"
+    VONAGE = "vonage"
+    EXOTEL = "exotel"
+    GENESYS = "genesys"
+    JAMBONZ = "jambonz"
+    FREESWITCH = "freeswitch"
+    ASTERISK = "asterisk"
+    AUDIOSOCKET = "audiosocket"
 
 
 class Encoding(StrEnum):
@@ -66,7 +75,9 @@ class CallReport:
 
 def call(
     files: Annotated[list[Path], typer.Argument(help="WAV files to say, one after the other.")],
-    via: Annotated[Via, typer.Option(help="How to call: the full WebSocket profile or the simple one.")] = Via.WS,
+    via: Annotated[
+        Via, typer.Option(help="How to call: the full WebSocket profile, the simple one, or as this phone carrier.")
+    ] = Via.WS,
     encoding: Annotated[Encoding, typer.Option(help="Audio on the wire, in the full profile.")] = Encoding.PCM16,
     url: Annotated[str, typer.Option(help="The gateway.")] = "ws://127.0.0.1:8000",
     out: Annotated[Path | None, typer.Option(help="Save both sides as a stereo WAV: caller left, agent right.")] = None,
@@ -74,35 +85,50 @@ def call(
     agent: Annotated[str, typer.Option(help="Agent to talk to; the default one if empty.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was measured.")] = None,
     jitter_ms: Annotated[float, typer.Option(min=0, help="Jitter buffer of the imagined loudspeaker.")] = 40.0,
+    secret: Annotated[str, typer.Option(help="Phones: what the carrier signs with, or user:password.")] = "",
+    key: Annotated[str, typer.Option(help="Phones: API key (genesys), or the token in the address.")] = "",
+    public_url: Annotated[str, typer.Option(help="Phones: the gateway's address as the carrier knows it.")] = "",
+    audio: Annotated[str, typer.Option("--format", help="Phones: audio on the wire, where the carrier chooses.")] = "",
+    caller: Annotated[str, typer.Option("--from", help="Phones: the caller's number.")] = "+15550000001",
+    called: Annotated[str, typer.Option("--to", help="Phones: the number that is called.")] = "+15550000002",
+    call_id: Annotated[str, typer.Option(help="Phones: the call's id; audiosocket: the expected UUID.")] = "",
+    keys: Annotated[str, typer.Option(help="Phones: keys to press at the end.")] = "",
+    network_ms: Annotated[
+        float, typer.Option(min=0, help="Phones: from carrier to gateway, and the same back.")
+    ] = 20.0,
 ) -> None:
     """Call an agent with recorded voices; print the conversation and its latency."""
+    if via.value in PHONES:
+        phone = PhoneTarget(
+            via.value,
+            url,
+            public_url=public_url,
+            secret=secret,
+            key=key,
+            caller=caller,
+            called=called,
+            format=audio,
+            network_ms=network_ms,
+            call_id=call_id,
+        )
+        call_by_phone(phone, files, out, json_file, keys)
+        return
     errors = Console(stderr=True)
     target = CallTarget(
         new_session_id(),
         url=url,
-        via=via.value,
+        via="simple" if via is Via.SIMPLE else "ws",
         encoding=encoding.value,
         token=token,
         agent=agent,
         jitter_ms=jitter_ms,
     )
-    try:
+    with told(errors):
         rate_hz = FORMATS[encoding.value if via is Via.WS else "pcm16"].tape_rate_hz
         clips = [(path.name, read_clip(path, rate_hz)) for path in files]
         report = asyncio.run(hold_call(target, clips, out))
-    except AudioError as error:
-        errors.print(f"[red]Not audio:[/] {error}", highlight=False)
-        raise typer.Exit(NO_AUDIO) from None
-    except CallFailed as error:
-        errors.print(f"[red]The call failed:[/] {error}", highlight=False)
-        raise typer.Exit(NO_GATEWAY) from None
     _show(report, out)
-    if json_file is not None:
-        json_file.write_text(json.dumps(asdict(report), indent=2) + "\n")
-    silent = [each.file for each in report.files if each.voice_to_voice_ms is None]
-    if silent:
-        errors.print(f"[red]No spoken reply[/] to {', '.join(silent)}.", highlight=False)
-        raise typer.Exit(NO_REPLY)
+    finish(report, report.files, json_file, errors)
 
 
 async def hold_call(target: CallTarget, clips: list[tuple[str, Samples]], out: Path | None = None) -> CallReport:

@@ -6,6 +6,7 @@ may be 20 ms to 30 s a message; shorter ones are dropped. ``clear`` returns ever
 
 from collections import Counter
 
+from audiocodecs.resample import resample_whole
 from voicegate.client.carriers.leg import (
     CallFacts,
     Message,
@@ -38,6 +39,7 @@ class TelnyxLeg:
         encoding: str = "PCMU",
         rate_hz: int = 8_000,
         back: str = "",
+        back_hz: int = 0,
         swap_every: int = SWAP_EVERY,
     ) -> None:
         self.rate_hz = rate_hz
@@ -47,7 +49,7 @@ class TelnyxLeg:
         self._facts = facts
         self._encoding = encoding
         self._codec = codec(ENCODINGS[encoding], rate_hz)
-        self._back = codec(ENCODINGS[back or encoding], rate_hz)
+        self._back = codec(ENCODINGS[back or encoding], back_hz or rate_hz)
         self._swap_every = swap_every
         self._held: Message | None = None
         self._sequence = self._chunks = 0
@@ -107,7 +109,7 @@ class TelnyxLeg:
     def _play(self, payload: bytes) -> list[Message]:
         if not self._back.frame_bytes <= len(payload) <= _LONGEST_S * 50 * self._back.frame_bytes:
             return self._refused("media below 20 ms or above 30 s", 100003)
-        self.playout.put(self._back.decode(payload))
+        self.playout.put(resample_whole(self._back.decode(payload), self._back.rate_hz, self.rate_hz))
         return []
 
     def _refused(self, why: str, code: int) -> list[Message]:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from audiocodecs.wav import encode_wav
 from voicegate.client.record import Line
-from voicegate.commands.call import NO_AUDIO, NO_GATEWAY, call
+from voicegate.commands.call import call
+from voicegate.commands.call_end import NO_AUDIO, NO_GATEWAY
 from voicegate.commands.call_report import STAGES, latency_table, transcript_table
 
 app = typer.Typer(add_completion=False)
