@@ -222,7 +222,8 @@ class JitterBuffer:
         ticks = gap - self._made
         if gap > MAX_GAP_S * CLOCK_HZ or ticks <= 0 or not self._afford(ticks, packet.arrived_s):
             return
-        lost = min(ticks, self._lost_before * packet.ticks)
+        # After silence there is nothing left to go on from: only what the second copy gives is not silence.
+        lost = min(ticks, (1 if self._made and self._lost_before else self._lost_before) * packet.ticks)
         if ticks > lost:
             self._ready.append(Silence(ticks - lost))
         if lost:
@@ -245,10 +246,8 @@ class JitterBuffer:
         quiet_s = now_s - self._heard_at - (PAUSE_S if self._paused else STALL_S)
         if quiet_s <= 0 or self._end is None or self._waiting:
             return
-        owed = int(quiet_s * CLOCK_HZ) - self._made
-        for _ in range(min(owed // _SILENCE_TICKS, MAX_TAKEN)):
-            if not self._afford(_SILENCE_TICKS, now_s):
-                return
+        owed = min(int(quiet_s * CLOCK_HZ), self._made + MAX_TAKEN * _SILENCE_TICKS)
+        while self._made + _SILENCE_TICKS <= owed and self._afford(_SILENCE_TICKS, now_s):
             self._made += _SILENCE_TICKS
             self._ready.append(Silence(_SILENCE_TICKS))
 

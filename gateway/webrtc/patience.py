@@ -13,13 +13,14 @@ MAX_PATIENCE_S: Final = 0.120
 """Our choice: above it the conversation suffers more from the wait than from the gap."""
 FIRST_PATIENCE_S: Final = 0.060
 """Until something is known."""
-TOLERATED: Final = 0.004
-"""Of all packets may be given up although they come. Ours: a tenth of what concealment hides well."""
+TOLERATED: Final = 0.001
+"""Of all packets may be given up although they come. Our choice: with the memory below it is the worst late time of the
+last seven seconds."""
 
 _BIN_S: Final = 0.005
 _BINS: Final = 50
-_MEMORY: Final = 400
-"""Packets after which an observation counts 1/e: 8 s."""
+_MEMORY: Final = 250
+"""Packets after which an observation counts 1/e: 5 s."""
 _GROWTH: Final = 1 + 1 / _MEMORY
 _RESCALE_AT: Final = 1e6
 
@@ -59,10 +60,10 @@ class Patience:
         allowed = TOLERATED * (self._in_order + self._late)
         if self._late <= allowed:
             return MIN_PATIENCE_S
-        for place in range(_BINS - 1, -1, -1):
+        place = _BINS
+        while allowed >= 0 and place > 0:
+            place -= 1
             allowed -= self._bins[place]
-            if allowed < 0:
-                break
         return min(MAX_PATIENCE_S, max(MIN_PATIENCE_S, (place + 1) * _BIN_S))
 
     def _rescale(self) -> None:
