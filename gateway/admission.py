@@ -19,6 +19,8 @@ from voicegate.kernel.telemetry import Telemetry
 
 SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TOKEN_SUBPROTOCOL: Final = "voicegate.token."  # noqa: S105 - the prefix, not a token
+_BUSY_S: Final = 5.0
+"""When to try again after a refusal for load: it takes that long to fall."""
 _QUERY_TOKENS: Final = frozenset(
     {
         "token",
@@ -89,10 +91,13 @@ class Admission:
         tokens: TokenVerifier,
         spent: SpentTokens,
         ready: Callable[[], Awaitable[None]],
+        full: Callable[[str], bool],
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
-        """``ready`` raises :class:`RefusedCall` while calls cannot be taken."""
+        """``ready`` raises :class:`RefusedCall` while calls cannot be taken; ``full`` tells whether the load of this
+        process forbids the call with this session id."""
+        self._full = full
         self._config = config
         self._ready = ready
         self._tokens = tokens
@@ -154,6 +159,8 @@ class Admission:
         if self.draining:
             raise RefusedCall("draining", "this process is shutting down; connect again")
         self._check_rate(knock.peer)
+        if self._full(knock.session_id):
+            raise RefusedCall("busy", "this process is at its limit; try again in a moment", retry_after_s=_BUSY_S)
         if not SESSION_ID.fullmatch(knock.session_id):
             raise RefusedCall("bad_session_id", "a session id is 1 to 64 characters of A-Z a-z 0-9 _ -")
         if _QUERY_TOKENS.intersection(name.lower() for name in knock.query_names):

@@ -3,9 +3,20 @@
 from dataclasses import dataclass, field
 
 from gateway.admission import AdmissionConfig
+from gateway.load import LoadConfig
 from gateway.origins import is_loopback
 from gateway.websocket.limits import SocketLimits
 from voicegate.kernel.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class DrainConfig:
+    """How a process with calls in progress ends."""
+
+    patience_s: float = 20.0
+    """How long calls may go on undisturbed."""
+    boundary_s: float = 20.0
+    """How long after that to wait for each call's next turn boundary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +33,11 @@ class GatewayConfig:
     max_connections: int = 200
     connections_per_s: float = 5.0
     connection_burst: float = 50.0
-    drain_s: float = 3.0
+    close_s: float = 3.0
     """Time for connections to close at shutdown."""
+    drain: DrainConfig = field(default_factory=DrainConfig)
     limits: SocketLimits = field(default_factory=SocketLimits)
+    load: LoadConfig = field(default_factory=LoadConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:

@@ -156,6 +156,18 @@ class Calls(Protocol):
         """
         ...
 
+    def holds(self, session_id: str) -> bool:
+        """A call with this id runs here."""
+        ...
+
+    def at_boundary(self, session_id: str) -> bool:
+        """Nobody speaks in that call and nobody is about to answer; also true when no such call runs here."""
+        ...
+
+    def tell(self, session_id: str, code: str, message: str) -> None:
+        """A ``notice`` to one call, where it runs here."""
+        ...
+
     @property
     def live(self) -> int:
         """Calls running now."""

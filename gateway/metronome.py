@@ -44,12 +44,22 @@ class Seat:
 def _nobody() -> None: ...
 
 
+def _ignore(lateness_s: float) -> None: ...
+
+
 class Metronome:
     """One a process. Enter :meth:`run` as a task; join and leave from the same event loop."""
 
     def __init__(
-        self, clock: Clock, telemetry: Telemetry, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        on_lateness: Callable[[float], None] = _ignore,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """``on_lateness`` gets the lateness of every tick, in seconds."""
+        self._on_lateness = on_lateness
         self._clock = clock
         self._sleep = sleep
         self._phases: tuple[dict[Seat, None], ...] = tuple({} for _ in range(PHASES))
@@ -111,7 +121,9 @@ class Metronome:
     def _catch_up(self, start: float, step: int) -> int:
         """Tick for every deadline that is due from ``step`` on; return the last step that was due."""
         now = self._clock.monotonic()
-        self._lateness.observe(max(0.0, now - (start + step * STEP_S)))
+        late_s = max(0.0, now - (start + step * STEP_S))
+        self._lateness.observe(late_s)
+        self._on_lateness(late_s)
         due = max(step, int((now - start) / STEP_S + 1e-6))
         if due - step >= _MAX_BEHIND:
             self._skipped.inc(due - step - _MAX_BEHIND + 1)

@@ -10,6 +10,7 @@ from gateway.close_codes import CloseCode
 from gateway.config import GatewayConfig
 from gateway.conversation import Calls
 from gateway.health import Health, HealthCheck
+from gateway.load import LoadGauge
 from gateway.metronome import Metronome
 from gateway.tokens import SpentHere, SpentTokens, TokenVerifier
 from gateway.websocket.ending import Ending, Exit
@@ -52,6 +53,10 @@ class Connections:
             before.supersede()
         self._holders[session_id] = leaving
 
+    def holders(self) -> list[tuple[str, Exit]]:
+        """Each connected call's session id, and its connection."""
+        return list(self._holders.items())
+
     async def close_all(self, within_s: float) -> None:
         """Close every connection with 1001; return when all are closed, or after ``within_s``."""
         for leaving in list(self._exits):
@@ -72,6 +77,7 @@ class GatewayParts:
     metronome: Metronome
     health: Health
     connections: Connections
+    load: LoadGauge
 
 
 def build_parts(
@@ -84,7 +90,7 @@ def build_parts(
     spent: SpentTokens | None = None,
 ) -> GatewayParts:
     """Wire the parts. ``spent`` is the shared memory of single-use tokens; None: this process's own."""
-    health = Health(checks, clock)
+    health, load = Health(checks, clock), LoadGauge(config.load)
 
     async def ready() -> None:
         report = await health.report(calls=calls.live, draining=False)
@@ -97,7 +103,9 @@ def build_parts(
         tokens=TokenVerifier(clock, secrets=config.token_secrets, keys=config.api_keys),
         spent=spent or SpentHere(clock),
         ready=ready,
+        full=lambda session_id: load.full and not calls.holds(session_id),
         clock=clock,
         telemetry=telemetry,
     )
-    return GatewayParts(config, calls, clock, telemetry, admission, Metronome(clock, telemetry), health, Connections())
+    metronome = Metronome(clock, telemetry, on_lateness=load.observe)
+    return GatewayParts(config, calls, clock, telemetry, admission, metronome, health, Connections(), load)

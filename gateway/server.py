@@ -61,7 +61,7 @@ async def serve(
         ConfigError: the address cannot be listened on.
     """
     # The access log of aiohttp is off: it writes whole request lines, and a query may hold what must not be logged.
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=parts.config.drain_s)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=parts.config.close_s)
     await runner.setup()
     beat = tasks.create_task(parts.metronome.run())
     try:
@@ -71,7 +71,7 @@ async def serve(
         yield RunningGateway(parts.config.host, site.port, parts)
     finally:
         parts.admission.draining = True
-        await parts.connections.close_all(parts.config.drain_s)
+        await parts.connections.close_all(parts.config.close_s)
         await runner.cleanup()
         beat.cancel()
 

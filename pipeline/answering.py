@@ -94,8 +94,6 @@ class Answering:
         self._deliver, self.tasks = _ignore, None
 
     def _start(self, command: StartReply) -> None:
-        if self.tasks is None:
-            raise RuntimeError("a reply needs a running session")
         line = self._config.lines.fixed.get(command.kind)
         if command.kind == "say":
             line = command.text
@@ -110,9 +108,16 @@ class Answering:
         )
         run.when_released(lambda: self._reporter.emit(ReplyStarted, run.id.turn, kind=command.kind, agent=self.agent))
         self._speaking.open(run)
+        if self._config.allowance.speculation:
+            self._begin(run)  # else at its release: the turn machine need not know that nothing happened until then
+
+    def _begin(self, run: ReplyRun) -> None:
+        if self.tasks is None:
+            raise RuntimeError("a reply needs a running session")
         engines, config = self._engines, self._config
         stored = self._reporter.stored if self._setup.clips else _at_once
         run.task = self.tasks.create_task(run.run(engines.agent, engines.tts, config.voice, stored))
+        run.begun = True
 
     def _request(self, command: StartReply) -> AgentRequest:
         return AgentRequest(
@@ -126,6 +131,8 @@ class Answering:
         )
 
     def _release(self, run: ReplyRun) -> None:
+        if not run.begun:
+            self._begin(run)
         run.stamps, self.stamps = self.stamps, None
         run.release()
         if self._setup.clips and self.tasks:

@@ -86,6 +86,8 @@ class ReplyRun:
         self.first_token_at = 0.0
         self.first_audio_at = 0.0
         self.task: asyncio.Task[None] | None = None
+        self.begun = False
+        """Its task was started."""
         self._source: AgentRequest | str = source
         if isinstance(source, AgentRequest):
             self._source = replace(source, committed=_until(self.released))

@@ -187,6 +187,11 @@ class Session:
         """Tell the client of a degradation, or of its end."""
         self._reporter.emit(Notice, code=code, message=message)
 
+    @property
+    def at_boundary(self) -> bool:
+        """Between two turns: nobody speaks, and nobody is about to answer."""
+        return self._machine.at_rest and not self._keys
+
     def hang_up(self, reason: str) -> None:
         self._deliver(HungUp(self._now(), reason))
 
@@ -280,7 +285,7 @@ class Session:
 
     def _on_hypothesis(self, hypothesis: Hypothesis) -> None:
         now, text = self._now(), hypothesis.transcription.text
-        if text and text != self._interim:
+        if text and text != self._interim and self._config.allowance.interims:
             self._interim = text
             self._reporter.emit(TranscriptInterim, self._machine.pending_turn, text=text)
         if hypothesis.mark is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.allowance import Allowance
 from pipeline.ports import Agent, Message, SpeechToText, TextToSpeech, VoiceActivity
 from pipeline.turn_messages import TurnEvent
 from pipeline.turn_state import TurnConfig
@@ -49,6 +50,8 @@ class SessionConfig:
     clip_playout_ms: int = 30_000
     """The same for transports that take whole phrases."""
     lines: Lines = field(default_factory=Lines)
+    allowance: Allowance = field(default_factory=Allowance)
+    """What the process can afford at the moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,11 @@ class TurnMachine:
         return self._reply.id if self._reply else None
 
     @property
+    def at_rest(self) -> bool:
+        """Between two turns: nobody has the floor or is about to get it."""
+        return self._utterance is None and self._reply is None and not self._orders
+
+    @property
     def pending_turn(self) -> TurnId:
         """The id that the next committed turn will have."""
         return TurnId(self._next_turn)

@@ -3,21 +3,24 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from gateway.config import GatewayConfig
+from gateway.config import DrainConfig, GatewayConfig
 from gateway.console import Console, load_console
 from gateway.directory import Directory
+from gateway.drain import drain
 from gateway.health import Check, HealthCheck
+from gateway.load import LoadConfig
 from gateway.parts import build_parts
 from gateway.server import build_application, serve
 from gateway.webrtc.whip import WhipDoor
 from gateway.websocket.limits import SocketLimits
+from pipeline.allowance import Allowance
 from pipeline.endpointing import EndpointingConfig
 from pipeline.ports import Agent, SeveralAgents
 from pipeline.session_config import Engines, SessionConfig
@@ -37,8 +40,10 @@ from voicegate.kernel.ids import new_session_id
 from voicegate.kernel.observability.process import add_process_metrics
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
 from voicegate.kernel.telemetry import Telemetry
+from voicegate.load import follow_load
 from voicegate.metrics import event_metrics
 from voicegate.settings import Settings
+from voicegate.watchdog import watch_loop
 from voicegate.webrtc import webrtc_settings
 from voicegate.words_log import log_words
 
@@ -52,6 +57,8 @@ class Running:
     redis_url: str
     engines: Engines
     calls: CallRegistry
+    drain: Callable[[], Coroutine[None, None, None]]
+    """Take no new calls, let those in progress end or move; then leave :func:`running`."""
 
     @property
     def url(self) -> str:
@@ -73,8 +80,10 @@ async def running(settings: Settings, engines: Engines | None = None) -> AsyncIt
         redis_url = await stack.enter_async_context(
             embedded_redis(RedisConfig(settings.redis_url, settings.data_dir / "redis"))
         )
-        engines = engines or await open_engines(settings, stack)
-        calls, client = await _calls(settings, engines, redis_url, clock, telemetry, stack)
+        allowance = Allowance()
+        engines = engines or await open_engines(settings, stack, allowance)
+        conversations = session_settings(settings, allowance)
+        calls, client = await _calls(settings, engines, conversations, redis_url, clock, telemetry, stack)
         gateway_config = gateway_settings(settings)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         parts = build_parts(
@@ -90,12 +99,17 @@ async def running(settings: Settings, engines: Engines | None = None) -> AsyncIt
         routes = [*console.routes(), *directory.routes(), *whip.routes()]
         application = build_application(parts, registry, routes=routes)
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
-        yield Running(gateway.host, gateway.port, redis_url, engines, calls)
+        if settings.late_ms:
+            following = tasks.create_task(follow_load(parts.load, allowance, calls, telemetry))
+            stack.callback(following.cancel)
+        stack.enter_context(watch_loop(calls, telemetry))
+        yield Running(gateway.host, gateway.port, redis_url, engines, calls, lambda: drain(parts, gateway_config.drain))
 
 
 async def _calls(
     settings: Settings,
     engines: Engines,
+    conversations: SessionConfig,
     redis_url: str,
     clock: Clock,
     telemetry: Telemetry,
@@ -126,7 +140,7 @@ async def _calls(
     )
     registry = CallRegistry(
         engines,
-        session_settings(settings),
+        conversations,
         CallsConfig(
             settings.max_calls,
             settings.max_call_s,
@@ -153,7 +167,7 @@ def _agent_names(agent: Agent) -> tuple[str, ...]:
     return agent.names if isinstance(agent, SeveralAgents) else (agent.starting_agent,)
 
 
-def session_settings(settings: Settings) -> SessionConfig:
+def session_settings(settings: Settings, allowance: Allowance | None = None) -> SessionConfig:
     """The conversation's part of the settings."""
     return SessionConfig(
         turn=TurnConfig(
@@ -163,6 +177,7 @@ def session_settings(settings: Settings) -> SessionConfig:
         ),
         language=settings.language,
         voice=settings.voice,
+        allowance=allowance or Allowance(),
     )
 
 
@@ -186,6 +201,8 @@ def _gateway_settings(settings: Settings, secret: str, keys: str) -> GatewayConf
         api_keys=_listed(keys),
         max_connections=settings.max_calls,
         limits=SocketLimits(session_s=settings.max_call_s),
+        drain=DrainConfig(settings.drain_s),
+        load=LoadConfig(late_s=settings.late_ms / 1000),
     )
 
 

@@ -57,6 +57,11 @@ class Call:
         """The oldest event in memory."""
         return self._recent[0].seq if self._recent else None
 
+    @property
+    def at_boundary(self) -> bool:
+        """Between two turns: nobody speaks, and nobody is about to answer."""
+        return self._session.at_boundary
+
     def reattach(self, missed: Sequence[Event]) -> None:
         """Another socket takes over; ``missed`` are events older than those in memory."""
         self._attached, self._resumed = True, True

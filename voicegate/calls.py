@@ -106,6 +106,26 @@ class CallRegistry:
     def live(self) -> int:
         return len(self._calls)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all running calls. May be read from any thread."""
+        return tuple(self._calls.copy())
+
+    def holds(self, session_id: str) -> bool:
+        """A call with this id runs here."""
+        return session_id in self._calls
+
+    def at_boundary(self, session_id: str) -> bool:
+        """Nobody speaks in that call and nobody is about to answer; also true when no such call runs here."""
+        call = self._calls.get(SessionId(session_id))
+        return call is None or call.at_boundary
+
+    def tell(self, session_id: str, code: str, message: str) -> None:
+        """A notice to one call, where it runs here."""
+        call = self._calls.get(SessionId(session_id))
+        if call is not None:
+            call.notice(code, message)
+
     def tell_all(self, code: str, message: str) -> None:
         """A notice to every call."""
         for call in tuple(self._calls.values()):

@@ -19,6 +19,7 @@ from pipeline.adapters.openai_transcription import OpenAITranscriber, OpenAITran
 from pipeline.adapters.segmented import SegmentedConfig, SegmentedSpeechToText
 from pipeline.adapters.silero import SileroVoiceActivity
 from pipeline.adapters.webrtc_vad import WebrtcVoiceActivity
+from pipeline.allowance import Allowance
 from pipeline.ports import Agent, AgentRequest, SpeechToText, TextToSpeech, VoiceActivity
 from pipeline.session_config import Engines
 from voicegate.kernel.errors import ConfigError
@@ -28,15 +29,15 @@ _REMOTE_INTERIM_S = 1.5
 """Interim text of a paid endpoint costs a request each."""
 
 
-async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
-    """The four engines, loaded and warm.
+async def open_engines(settings: Settings, stack: AsyncExitStack, allowance: Allowance | None = None) -> Engines:
+    """The four engines, loaded and warm. ``allowance`` tells speech to text whether it may decode interims.
 
     Raises:
         ConfigError: an engine cannot be had: a key, a file or a library is missing. The message says how to mend it.
     """
     return Engines(
         vad=await _voice_activity(settings, stack),
-        stt=await _speech_to_text(settings, stack),
+        stt=await _speech_to_text(settings, stack, allowance),
         agent=await _agent(settings, stack),
         tts=await _text_to_speech(settings, stack),
     )
@@ -48,20 +49,20 @@ async def _voice_activity(settings: Settings, stack: AsyncExitStack) -> VoiceAct
     return await stack.enter_async_context(SileroVoiceActivity())
 
 
-async def _speech_to_text(settings: Settings, stack: AsyncExitStack) -> SpeechToText:
+async def _speech_to_text(settings: Settings, stack: AsyncExitStack, allowance: Allowance | None) -> SpeechToText:
     match settings.stt:
         case "moonshine":
             config = MoonshineConfig(workers=settings.stt_workers)
             moonshine = await stack.enter_async_context(MoonshineTranscriber(config))
-            return SegmentedSpeechToText(moonshine, provider="moonshine")
+            return SegmentedSpeechToText(moonshine, provider="moonshine", allowance=allowance)
         case "faster-whisper":
             whisper = await stack.enter_async_context(FasterWhisperTranscriber(_whisper(settings)))
             segmented = SegmentedConfig(interim_every_s=1.0, languages=())
-            return SegmentedSpeechToText(whisper, segmented, provider="faster-whisper")
+            return SegmentedSpeechToText(whisper, segmented, provider="faster-whisper", allowance=allowance)
         case "openai":
             remote = await stack.enter_async_context(OpenAITranscriber(_transcription(settings)))
             segmented = SegmentedConfig(interim_every_s=_REMOTE_INTERIM_S, languages=())
-            return SegmentedSpeechToText(remote, segmented, provider="openai")
+            return SegmentedSpeechToText(remote, segmented, provider="openai", allowance=allowance)
 
 
 def _whisper(settings: Settings) -> FasterWhisperConfig:

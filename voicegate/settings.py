@@ -87,6 +87,20 @@ class Settings(BaseSettings):
         "", description="Origins of web pages that may call, separated by commas. The gateway's own is always allowed."
     )
     max_calls: int = Field(200, ge=1, le=100_000, description="Calls at the same time; one more is refused with 503.")
+    late_ms: float = Field(
+        15.0,
+        ge=0,
+        le=1000,
+        description="High load: every tenth tick of the 20 ms clock is later than this. Then the process sheds interim "
+        "transcripts, speculation, and at last new calls (503). 0: never.",
+    )
+    drain_s: float = Field(
+        20.0,
+        ge=0,
+        le=3600,
+        description="After SIGTERM calls may go on for so long; then their clients are told to resume elsewhere, each "
+        "at its next turn boundary. A second signal, or Ctrl-C, ends at once.",
+    )
     max_call_s: float = Field(3600.0, ge=1, description="Longest call.")
     resume_s: float = Field(60.0, ge=0, le=3600, description="How long a call waits for a client that lost its socket.")
     retention_s: float = Field(86_400.0, ge=60, description="How long a session stays in Redis after its last event.")
@@ -110,7 +124,8 @@ class Settings(BaseSettings):
         "", description="Networks that no connectivity check is sent to, such as `10.0.0.0/8`, separated by commas."
     )
     ice_servers: str = Field(
-        "", description="STUN and TURN servers that callers are told, such as `turn:turn.example.com:3478?transport=udp`."
+        "",
+        description="STUN and TURN servers that callers are told, such as `turn:turn.example.com:3478?transport=udp`.",
     )
     turn_secret: SecretStr = Field(
         SecretStr(""), description="Secret shared with the TURN servers; makes each caller's short-lived credentials."

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from pipeline.adapters.turn_audio import Piece, TurnAudio
+from pipeline.allowance import Allowance
 from pipeline.ports import EngineBusy, Hypothesis, SegmentTranscriber, Transcription
 from voicegate.kernel.audio import FRAME_MS, Frame
 from voicegate.kernel.errors import ConfigError, ProviderError
@@ -56,8 +57,16 @@ class _Mark:
 class SegmentedSpeechToText:
     """A :class:`~pipeline.ports.SpeechToText` over any segment engine. The engine's life is its owner's."""
 
-    def __init__(self, engine: SegmentTranscriber, config: SegmentedConfig | None = None, *, provider: str) -> None:
+    def __init__(
+        self,
+        engine: SegmentTranscriber,
+        config: SegmentedConfig | None = None,
+        *,
+        provider: str,
+        allowance: Allowance | None = None,
+    ) -> None:
         self._engine = engine
+        self._allowance = allowance or Allowance()
         self._config = config or SegmentedConfig()
         self._provider = provider
 
@@ -74,14 +83,14 @@ class SegmentedSpeechToText:
         known = self._config.languages
         if known and language.split("-")[0].lower() not in known:
             raise ConfigError(f"language {language!r}: {self._provider} understands {', '.join(known)}")
-        return SegmentedStream(self._engine, self._config)
+        return SegmentedStream(self._engine, self._config, self._allowance)
 
 
 class SegmentedStream:
     """One session's stream; iterate it in one task only. Frames are kept, not copied: leave them as they are."""
 
-    def __init__(self, engine: SegmentTranscriber, config: SegmentedConfig) -> None:
-        self._engine = engine
+    def __init__(self, engine: SegmentTranscriber, config: SegmentedConfig, allowance: Allowance) -> None:
+        self._engine, self._allowance = engine, allowance
         self._interim_every = _frames(config.interim_every_s) if config.interim_every_s else None
         self._interim_growth = config.interim_growth
         self._longest = _frames(config.max_segment_s)
@@ -160,7 +169,7 @@ class SegmentedStream:
             return _Job(start, start + self._longest, settles=True)
         if wanted:
             return _Job(start, wanted.position, wanted.mark)
-        if self._interim_every is None or self._interims_paused or too_long:
+        if self._interim_every is None or self._interims_paused or too_long or not self._allowance.interims:
             return None
         new = end - max(self._interim_end, start)
         due = max(self._interim_every, (end - start) * self._interim_growth)

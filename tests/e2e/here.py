@@ -40,6 +40,6 @@ async def serving(data_dir: Path, engines: Engines | None = None, **settings: An
     """``settings`` by the names of the fields of :class:`voicegate.settings.Settings`."""
     fields = configuration.Settings.model_fields
     given = {str(fields[name].validation_alias or name): value for name, value in settings.items()}
-    loaded = configuration.load(host="127.0.0.1", port=0, data_dir=data_dir, **given)
+    loaded = configuration.load(host="127.0.0.1", port=0, data_dir=data_dir, **{"late_ms": 0.0} | given)
     async with running(loaded, engines) as application:
         yield Here(application, data_dir)

@@ -1,5 +1,6 @@
 """A call survives its socket and its process: nothing said is forgotten, no event is missed."""
 
+import asyncio
 import signal
 from typing import Any
 
@@ -13,6 +14,7 @@ from voicegate.kernel.events import encode
 from voicegate.kernel.ids import new_session_id
 
 ABOUT = "Tell me about Mill Lane."
+TIME = "What time is it?"
 PRICE = "How much is it?"
 """Needs the turn before it: which home?"""
 
@@ -54,7 +56,7 @@ async def _hang_up(client: Wire) -> None:
     assert await client.closed() == 1000
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 async def test_another_process_goes_on_with_the_call(start: Start, number: signal.Signals) -> None:
     gateway = start()
     session_id = new_session_id()
@@ -62,7 +64,7 @@ async def test_another_process_goes_on_with_the_call(start: Start, number: signa
         secret = await _begin(before)
         code = gateway.stop(number)
         closed = await before.closed()
-    if number is signal.SIGTERM:
+    if number is signal.SIGINT:
         assert (code, closed) == (0, 1001)
     else:
         assert (code, closed) == (-9, 1006)
@@ -78,7 +80,7 @@ async def test_another_process_goes_on_with_the_call(start: Start, number: signa
     seqs = _seqs(before, after)
     assert seqs == list(range(1, len(seqs) + 1))
     assert [text["seq"] for text in after.of("session.started") if text.get("resumed")] == [max(_seqs(before)) + 1] or (
-        number is signal.SIGTERM
+        number is signal.SIGINT
     )
     assert len(_as_stored(gateway, session_id)) == len(seqs)
     turns = {(entry.turn, entry.role): entry for entry in gateway.transcript(session_id)}
@@ -89,11 +91,37 @@ async def test_another_process_goes_on_with_the_call(start: Start, number: signa
     assert "Traceback" not in gateway.log
 
 
+async def test_a_drained_call_moves_between_two_turns(start: Start) -> None:
+    """SIGTERM in the middle of a reply: it is heard to its end, then the client is sent on, and nothing is lost."""
+    gateway = start(VOICEGATE_DRAIN_S="0")
+    session_id = new_session_id()
+    async with wire(gateway.url, session_id) as before:
+        secret = await _begin(before, TIME)
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGTERM)
+        finished = await before.first("reply.finished", 20)
+        assert await before.closed() == 1001
+    assert await asyncio.to_thread(gateway.process.wait, 20) == 0
+    assert [text["code"] for text in before.of("notice")] == ["moving"]
+    assert before.of("reply.interrupted") == []
+    gateway.start()
+    async with wire(gateway.url, session_id) as after:
+        await _resume(after, secret, max(_seqs(before)))
+        answer = await _answered(after, TIME)
+        await _hang_up(after)
+    assert answer.startswith("It's"), answer
+    assert [text.get("kind", "answer") for text in after.of("reply.started")] == ["answer"], "nothing to make up for"
+    entries = {(entry.turn, entry.role): entry for entry in gateway.transcript(session_id)}
+    assert entries[1, "agent"].text == finished["text"]  # type: ignore[index]
+    seqs = _seqs(before, after)
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
 async def test_a_lost_socket_and_a_wrong_secret(served: Served) -> None:
     """The process lives on: the reply waits for its listener and goes on where it stopped."""
     session_id = new_session_id()
     async with wire(served.url, session_id) as before:
-        secret = await _begin(before, "What time is it?")
+        secret = await _begin(before, TIME)
         before.socket.transport.abort()
         await before.closed()
     async with wire(served.url, session_id) as stranger:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Coroutine
 from typing import Annotated
 
 import structlog
@@ -35,10 +36,16 @@ def serve(
 
 
 async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled(number: signal.Signals) -> None:
+        if number == signal.SIGINT or stop.is_set():
+            hurry.set()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, signalled, number)
     try:
         async with running(settings) as application:
             # What was loaded stays: the collector need not look at it again in the middle of a call.
@@ -47,8 +54,18 @@ async def _serve(settings: Settings) -> None:
             _tell(application)
             await stop.wait()
             _log.info("stopping", calls=application.calls.live)
+            await _first_of(application.drain(), hurry.wait())
     except* ConfigError as group:
         raise _first(group) from None
+
+
+async def _first_of(*works: Coroutine[None, None, object]) -> None:
+    """Return when one of them is done; the others are cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        running_works = [tasks.create_task(work) for work in works]
+        await asyncio.wait(running_works, return_when=asyncio.FIRST_COMPLETED)
+        for task in running_works:
+            task.cancel()
 
 
 def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:

@@ -152,6 +152,10 @@ class EchoCalls:
     fail_with: Exception | None = None
     gate: asyncio.Event | None = None
     """Attachments wait for it."""
+    talking: set[str] = field(default_factory=set)
+    """Session ids of calls that are not at a turn boundary."""
+    told: list[tuple[str, str]] = field(default_factory=list)
+    """Session id and code of every notice."""
 
     async def attach(self, request: CallRequest) -> EchoCall:
         if self.fail_with is not None:
@@ -172,6 +176,15 @@ class EchoCalls:
         call.emit(events.SessionStarted, agent=request.agent or "echo", transport=request.transport)
         self.calls[request.session_id] = call
         return call
+
+    def holds(self, session_id: str) -> bool:
+        return session_id in self.calls
+
+    def at_boundary(self, session_id: str) -> bool:
+        return session_id not in self.talking
+
+    def tell(self, session_id: str, code: str, message: str) -> None:
+        self.told.append((session_id, code))
 
     @property
     def live(self) -> int:

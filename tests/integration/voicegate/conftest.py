@@ -3,11 +3,13 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pytest
 
 from benchmarks.simulated import EnergyActivity, Latencies, SimulatedSpeech, SimulatedSpeechToText
 from gateway.conversation import CallRequest, Resume
+from pipeline.allowance import Allowance
 from pipeline.ports import AgentOutput, AgentRequest, TextDelta, ToolCalled, ToolReturned
 from pipeline.session_config import Engines, SessionConfig
 from sessions.config import Config as StateConfig
@@ -34,9 +36,12 @@ class Listed:
     provider: str = "listed"
     starting_agent: str = "listed"
     requests: list[AgentRequest] = field(default_factory=list)
+    asked_at: list[datetime] = field(default_factory=list)
+    """When each request came, UTC."""
 
     async def reply(self, request: AgentRequest) -> AsyncGenerator[AgentOutput, None]:
         self.requests.append(request)
+        self.asked_at.append(SystemClock().utc())
         if request.kind == "answer":
             call_id = f"c{len(self.requests)}"
             yield ToolCalled(call_id, "look_up", '{"what": "it"}')
@@ -52,6 +57,7 @@ class Process:
     store: Store
     journal: Journal
     agent: Listed
+    allowance: Allowance
     observed: list[Event] = field(default_factory=list)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -92,16 +98,17 @@ async def begin(redis_url: str) -> AsyncIterator[Begin]:
             own.push_async_callback(store_client.aclose)
             leases = await own.enter_async_context(Leases(client, STATE, owner))
             journal = await own.enter_async_context(Journal(client, STATE, leases))
-            agent, store, observed = Listed(), Store(store_client, STATE), list[Event]()
+            store, observed, allowance = Store(store_client, STATE), list[Event](), Allowance()
+            agent = Listed()
             registry = CallRegistry(
                 Engines(EnergyActivity(), SimulatedSpeechToText(QUICK), agent, SimulatedSpeech(QUICK)),
-                SessionConfig(),
+                SessionConfig(allowance=allowance),
                 CallsConfig(**config),  # type: ignore[arg-type]
                 State(store, leases, journal, STATE),
                 SystemClock(),
                 observed.append,
             )
             await own.enter_async_context(registry)
-            return Process(registry, store, journal, agent, observed, own)
+            return Process(registry, store, journal, agent, allowance, observed, own)
 
         yield make

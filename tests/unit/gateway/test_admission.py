@@ -1,5 +1,6 @@
 """Admission as a table: a knock, and what becomes of it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,13 +34,16 @@ class Readiness:
             raise self.refusal
 
 
-def admission(ready: Readiness | None = None, **config: Any) -> Admission:
+def admission(
+    ready: Readiness | None = None, full: Callable[[str], bool] = lambda _: False, **config: Any
+) -> Admission:
     clock = StandingClock()
     return Admission(
         AdmissionConfig(**config),
         tokens=TokenVerifier(clock, secrets=(SECRET,)),
         spent=SpentHere(clock),
         ready=ready or Readiness(),
+        full=full,
         clock=clock,
         telemetry=NoTelemetry(),
     )
@@ -138,6 +142,14 @@ def test_seats_are_given_back_also_after_errors() -> None:
         pytest.fail("two seats of one")
     with door.seat():
         pass
+
+
+async def test_a_loaded_process_takes_no_new_call_but_those_it_has() -> None:
+    door = admission(full=lambda session_id: session_id != "s1")
+    assert (await door.admit(knock())).session_id == "s1"
+    with pytest.raises(RefusedCall) as refused:
+        await door.admit(knock(session_id="s2"))
+    assert (refused.value.code, refused.value.retry_after_s) == ("busy", 5.0)
 
 
 async def test_draining() -> None:

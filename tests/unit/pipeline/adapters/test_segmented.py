@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.adapters.segmented import SegmentedConfig, SegmentedSpeechToText, SegmentedStream
+from pipeline.allowance import Allowance
 from pipeline.ports import EngineBusy, Hypothesis, Transcription
 from voicegate.kernel.audio import Frame, Samples
 from voicegate.kernel.errors import ConfigError, ProviderError
@@ -76,10 +77,10 @@ async def settle_down() -> None:
 
 
 @asynccontextmanager
-async def reading(config: SegmentedConfig = QUIET) -> AsyncIterator[Read]:
+async def reading(config: SegmentedConfig = QUIET, allowance: Allowance | None = None) -> AsyncIterator[Read]:
     """A stream with a reader that survives provider errors, as the driver's does."""
     engine = Engine()
-    stream = SegmentedSpeechToText(engine, config, provider="fake").open()
+    stream = SegmentedSpeechToText(engine, config, provider="fake", allowance=allowance).open()
     read = Read(stream, engine, [])
 
     def take(hypothesis: Hypothesis) -> None:
@@ -151,6 +152,22 @@ async def test_only_one_interim_is_in_flight_and_the_next_takes_all_that_came() 
         await settle_down()
         assert [call.seconds for call in r.engine.calls] == [0.5, 2.5]
         assert r.got == [("one", None)]
+
+
+async def test_interims_are_decoded_only_while_the_process_can_afford_them() -> None:
+    allowance = Allowance(interims=False)
+    async with reading(SegmentedConfig(interim_every_s=0.5), allowance) as r:
+        push(r.stream, 1.0)
+        await settle_down()
+        assert r.engine.calls == []
+        r.stream.mark(1)
+        await settle_down()
+        r.engine.say("marks are answered all the same")
+        await settle_down()
+        allowance.interims = True
+        push(r.stream, 0.6)
+        await settle_down()
+        assert [call.interim for call in r.engine.calls] == [False, True]
 
 
 async def test_an_interim_that_says_nothing_new_is_not_told() -> None:

@@ -1,0 +1,95 @@
+"""How loaded this process is, learnt from how late its clock ticks. PURE: lateness and seconds in, a level out.
+
+A process has room as long as its 20 ms clock (:mod:`gateway.metronome`) comes on time: lateness is what callers hear,
+whatever causes it, and no constant of calls per core has to be guessed. Once a second the level moves by one step (by
+two when the clock is very late). Each step sheds what callers miss least; only the last one refuses new calls. Calls
+in progress are never ended.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+
+class LoadLevel(IntEnum):
+    """What is shed; each level sheds all that the levels before it do."""
+
+    NORMAL = 0
+    NO_INTERIMS = 1
+    """No interim transcripts: nobody hears them."""
+    NO_SPECULATION = 2
+    """No reply is prepared before the turn is over: answers come later, and none is made in vain."""
+    FULL = 3
+    """No new calls."""
+
+
+NOTICES: Final[dict[LoadLevel, str]] = {
+    LoadLevel.NORMAL: "the load is normal again",
+    LoadLevel.NO_INTERIMS: "high load: no interim transcripts",
+    LoadLevel.NO_SPECULATION: "high load: replies are prepared only when the turn is over",
+    LoadLevel.FULL: "high load: no new calls are taken",
+}
+"""What the calls are told, as ``notice`` with the code ``load``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadConfig:
+    """Lateness in seconds. Our choice: a jitter buffer at the caller covers 20 to 60 ms."""
+
+    late_s: float = 0.015
+    """A second in which every tenth tick was at least so late is a bad one: one level up. 0 turns all of this off."""
+    very_late_s: float = 0.060
+    """... then two levels up."""
+    calm_s: float = 0.006
+    """A second in which fewer than every tenth tick was so late is a good one."""
+    good_seconds: int = 2
+    """Good seconds in a row for one level down."""
+    share: float = 0.1
+
+
+class LoadGauge:
+    """One a process. :meth:`observe` for each tick, :meth:`judge` once a second."""
+
+    def __init__(self, config: LoadConfig | None = None) -> None:
+        self._config = config or LoadConfig()
+        self._level = LoadLevel.NORMAL
+        self._ticks = self._late = self._very_late = self._not_calm = 0
+        self._good = 0
+
+    @property
+    def level(self) -> LoadLevel:
+        return self._level
+
+    @property
+    def full(self) -> bool:
+        """No new call may be taken."""
+        return self._level is LoadLevel.FULL
+
+    def observe(self, lateness_s: float) -> None:
+        """One tick of the clock came ``lateness_s`` after its time."""
+        self._ticks += 1
+        if lateness_s >= self._config.calm_s:
+            self._not_calm += 1
+            if lateness_s >= self._config.late_s:
+                self._late += 1
+                if lateness_s >= self._config.very_late_s:
+                    self._very_late += 1
+
+    def judge(self) -> LoadLevel:
+        """A second is over: the new level. A second without a tick is a good one: nobody calls."""
+        config, enough = self._config, max(1.0, self._ticks * self._config.share)
+        bad = config.late_s > 0 and self._late >= enough
+        good = self._not_calm < enough
+        steps = 2 if bad and self._very_late >= enough else 1
+        self._ticks = self._late = self._very_late = self._not_calm = 0
+        if bad:
+            self._good = 0
+            self._level = LoadLevel(min(LoadLevel.FULL, self._level + steps))
+        elif good:
+            self._good += 1
+            if self._good >= config.good_seconds and self._level:
+                self._good = 0
+                self._level = LoadLevel(self._level - 1)
+        else:
+            self._good = 0
+        return self._level

@@ -1,0 +1,51 @@
+"""The watchdog against real stalls of a real loop."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import structlog.testing
+
+from voicegate.kernel.telemetry import NoTelemetry
+from voicegate.watchdog import watch_loop
+
+
+@dataclass
+class Calls:
+    ids: tuple[str, ...] = ("a", "b")
+
+
+def a_defect(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+async def test_a_stall_is_reported_with_its_stack_and_the_calls_it_hurt() -> None:
+    with structlog.testing.capture_logs() as logs, watch_loop(Calls(), NoTelemetry()):
+        await asyncio.sleep(0.05)
+        a_defect(0.3)
+        await asyncio.sleep(0.1)
+    (report,) = [log for log in logs if log["event"] == "the event loop stalled"]
+    assert any(line.endswith(" a_defect") for line in report["stack"]), report["stack"]
+    assert 250 <= report["stalled_ms"] < 3000
+    assert (report["calls"], report["session_ids"]) == (2, ("a", "b"))
+
+
+async def test_a_loop_that_does_not_come_back_is_reported_all_the_same() -> None:
+    with structlog.testing.capture_logs() as logs, watch_loop(Calls(), NoTelemetry()):
+        await asyncio.sleep(0.05)
+        a_defect(0.8)
+        during = [log["event"] for log in logs]
+    assert during == ["the event loop stalls"]
+
+
+async def test_a_loop_that_beats_is_left_alone_and_the_thread_ends() -> None:
+    async def beat(times: int) -> None:
+        for _ in range(times):
+            await asyncio.sleep(0.01)
+
+    with structlog.testing.capture_logs() as logs:
+        started = time.monotonic()
+        with watch_loop(Calls(), NoTelemetry()):
+            await beat(10)
+        lasted_s = time.monotonic() - started
+    assert logs == [] or lasted_s > 0.2, "only a machine that stalled itself is an excuse"
