@@ -22,6 +22,8 @@ from voicegate.kernel.errors import AudioError
 
 _CONNECT_S: Final = 10.0
 _CLOSE_S: Final = 3.0
+_SILENT_BYTES: Final = 10
+"""Opus packets up to this length hold silence."""
 _CODES: Final = {"normal": 1000, "going_away": 1001, "taken_over": 4409, "session_time": 4440, "too_slow": 4490}
 """Of the ``notice`` before the end, what a WebSocket would have closed with."""
 
@@ -127,6 +129,8 @@ class WhipSocket:
         receiver: Any = self._pc.getReceivers()[0]
 
         async def heard(packet: Any, arrival_time_ms: int) -> None:
+            if len(packet.payload) <= _SILENT_BYTES:
+                return  # between replies; a WebSocket carries nothing then
             try:
                 samples = self._decoder.decode(packet.payload)
             except AudioError:
