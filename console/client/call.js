@@ -171,7 +171,10 @@ export class Call extends EventTarget {
   /** @param {WireMessage} message */
   _receive(message) {
     this._pulse?.heard(message);
-    if (message.type === "session.welcome") this._secret = message.resumeSecret;
+    if (message.type === "session.welcome") {
+      this._secret = message.resumeSecret;
+      if (!message.resumed) this.lastSeq = 0;
+    }
     if (typeof message.seq === "number") {
       if (message.seq <= this.lastSeq) return;
       this.lastSeq = message.seq;
@@ -193,11 +196,12 @@ export class Call extends EventTarget {
 
   async _reconnect() {
     const until = performance.now() + (this._options.resumeMs ?? RESUME_MS);
-    for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
+    let wait = FIRST_RETRY_MS;
+    for (let attempt = 1; ; attempt++, wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
       await pause(wait * (0.75 + Math.random() / 2), this._over.signal);
       try {
         const claim = { lastSeq: this.lastSeq, secret: this._secret };
-        return this._attach(await this._connecting.resume(claim, this._microphone, this._over.signal));
+        return this._attach(await this._connecting.resume(claim, attempt, this._microphone, this._over.signal));
       } catch (error) {
         const refused = error instanceof CallError && error.final;
         if (refused || this._over.signal.aborted || performance.now() > until) throw error;

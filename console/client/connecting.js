@@ -11,11 +11,15 @@ import { openWhip } from "./whip.js";
 /** @typedef {import("./types.js").Link} Link */
 /** @typedef {import("./types.js").LinkHandlers} LinkHandlers */
 /** @typedef {import("./types.js").WireMessage} WireMessage */
-/** @typedef {{lastSeq: number, secret: string}} Claim */
+/** @typedef {import("./types.js").Claim} Claim */
 /** @typedef {LinkHandlers & {notice: (code: string, message: string) => void}} Handlers */
 
 const WHIP_MS = 4000;
 const WELCOME_MS = 8000;
+/** How long a failed attempt may take to tell the gateway that it is over. */
+const LEAVE_MS = 1000;
+const AGAIN = 4;
+const AGAIN_MS = 400;
 
 /** Gateways whose media did not come through from here; they are not tried again while the page lives. */
 const blocked = new Set();
@@ -35,6 +39,8 @@ export class Connecting {
     /** @type {SocketAudio | null} */
     this._audio = null;
     this.closed = false;
+    /** @type {Link["kind"] | ""} What carried the call last. */
+    this._last = "";
   }
 
   /** The audio context, made when it is first needed: after a click, or it stays silent. */
@@ -54,28 +60,30 @@ export class Connecting {
    * @returns {Promise<Link>} Welcomed: the call has begun.
    */
   async begin(microphone, signal) {
-    const { agent = "", greeting = true, context = {} } = this._options;
-    const start = { type: "session.start", agent, greeting, context };
-    if (!this._triesWhip(microphone)) return this._bySocket(start, microphone, signal);
+    if (!this._triesWhip(microphone)) return this._bySocket(this._start(), microphone, signal);
     try {
-      return await this._byWhip(start, microphone, signal);
+      return await this._byWhip(null, microphone, signal);
     } catch (error) {
       const failure = /** @type {CallError} */ (error);
       if (this._wanted === "webrtc" || failure.final || signal.aborted) throw failure;
       this._fallBack(failure);
-      return this._bySocket(start, microphone, signal);
+      return this._bySocketSoon(microphone, signal);
     }
   }
 
   /**
+   * Go on with a call. One over WebRTC tries WebRTC first; the network may have become another one, so every second
+   * attempt goes over the WebSocket.
    * @param {Claim} claim
+   * @param {number} attempt 1, 2, …
    * @param {MediaStream | null} microphone
    * @param {AbortSignal} signal
    * @returns {Promise<Link>}
    */
-  async resume(claim, microphone, signal) {
+  async resume(claim, attempt, microphone, signal) {
     signal.throwIfAborted();
-    // The network may have changed under a call over WebRTC; what gets through most networks continues it.
+    const whip = this._wanted === "webrtc" || (this._last === "webrtc" && attempt % 2 === 1);
+    if (whip) return this._byWhip(claim, microphone, signal);
     return this._bySocket({ type: "session.resume", ...claim }, microphone, signal);
   }
 
@@ -85,67 +93,95 @@ export class Connecting {
     if (this._context !== this._options.audioContext) this._context?.close().catch(() => {});
   }
 
+  _start() {
+    const { agent = "", greeting = true, context = {} } = this._options;
+    return { type: "session.start", agent, greeting, context };
+  }
+
   /** @param {MediaStream | null} microphone */
   _triesWhip(microphone) {
     if (this._wanted !== "auto") return this._wanted === "webrtc";
-    return microphone !== null && !blocked.has(this._options.url ?? "");
+    const simple = Object.keys(this._options.context ?? {}).length === 0;
+    return microphone !== null && simple && !blocked.has(this._options.url ?? "");
   }
 
   /** @param {CallError} failure */
   _fallBack(failure) {
     blocked.add(this._options.url ?? "");
-    const why = "The network lets no WebRTC audio (UDP) through, or the gateway does not take it";
-    this._handlers.notice("fell_back", `${why}; the call goes over the WebSocket. ${failure.message}`);
+    // The gateway may hold the session of the attempt for some seconds yet.
+    this.sessionId = this._options.sessionId ?? newSessionId();
+    const why = "WebRTC did not come up (some networks let no UDP through), so the call goes over the WebSocket.";
+    this._handlers.notice("fell_back", `${why} ${failure.message}`);
   }
 
   /**
-   * @param {WireMessage} first
+   * @param {Claim | null} claim
    * @param {MediaStream | null} microphone
    * @param {AbortSignal} signal
    */
-  async _byWhip(first, microphone, signal) {
+  async _byWhip(claim, microphone, signal) {
+    const { url, agent = "", greeting = true } = this._options;
+    const query = { session: this.sessionId, ...(claim ? {} : { agent, greeting: String(greeting) }) };
     const limit = this._options.whipTimeoutMs ?? WHIP_MS;
-    return this._welcomed(signal, first, limit, async (handlers, within) => {
-      const { url } = this._options;
+    return this._welcomed(signal, limit, async (handlers, within) => {
       const token = await this._token();
-      return openWhip({ url, query: { session: this.sessionId }, token, microphone, handlers, signal: within });
+      return openWhip({ url, query, token, claim, microphone, handlers, signal: within });
     });
   }
 
   /**
-   * @param {WireMessage} first
+   * @param {WireMessage} first What begins the call, or goes on with it.
    * @param {MediaStream | null} microphone
    * @param {AbortSignal} signal
    */
   async _bySocket(first, microphone, signal) {
-    return this._welcomed(signal, first, WELCOME_MS, async (handlers) => {
-      const { url } = this._options;
+    const { url } = this._options;
+    const link = await this._welcomed(signal, WELCOME_MS, async (handlers) => {
       const token = await this._token();
       this._audio ??= await SocketAudio.open(this.context());
-      return openSocket({ url, sessionId: this.sessionId, token, audio: this._audio, handlers });
-    }, microphone);
+      const opened = await openSocket({ url, sessionId: this.sessionId, token, audio: this._audio, handlers });
+      opened.send(first);
+      return opened;
+    });
+    await link.useMicrophone(microphone);
+    return link;
   }
 
   /**
-   * A link on which the gateway has answered `first` with a welcome.
+   * Begin by the WebSocket; a session id of the page's own may belong for a moment yet to the attempt before.
+   * @param {MediaStream | null} microphone
    * @param {AbortSignal} signal
-   * @param {WireMessage} first
+   */
+  async _bySocketSoon(microphone, signal) {
+    for (let left = AGAIN; ; left--) {
+      try {
+        return await this._bySocket(this._start(), microphone, signal);
+      } catch (error) {
+        const { code } = /** @type {CallError} */ (error);
+        if (code !== "refused" || left === 0 || signal.aborted) throw error;
+        await pause(AGAIN_MS);
+      }
+    }
+  }
+
+  /**
+   * A link on which the gateway has said welcome.
+   * @param {AbortSignal} signal
    * @param {number} limitMs
    * @param {(handlers: LinkHandlers, within: AbortSignal) => Promise<Link>} open
-   * @param {MediaStream | null} [microphone] To be attached; undefined: it is already.
    * @returns {Promise<Link>}
    */
-  async _welcomed(signal, first, limitMs, open, microphone) {
+  async _welcomed(signal, limitMs, open) {
     const waiting = new Waiting(this._handlers, signal, limitMs);
     const opening = open(waiting.handlers, waiting.signal);
     try {
       const link = await waiting.orGone(opening);
-      link.send(first);
       await waiting.orGone(waiting.welcome);
-      if (microphone !== undefined) await link.useMicrophone(microphone);
+      this._last = link.kind;
       return link;
     } catch (error) {
-      opening.then((late) => late.close()).catch(() => {});
+      const left = opening.then((late) => late.close()).catch(() => {});
+      await Promise.race([left, pause(LEAVE_MS)]);
       throw error;
     } finally {
       waiting.over();
@@ -164,4 +200,9 @@ function newSessionId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/** @param {number} milliseconds */
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -20,7 +20,8 @@
  * @property {boolean | string | MediaStream} [microphone] `true` (default): the system's; a device id; a stream of
  *   your own, which is not stopped at the end; `false`: the caller only types.
  * @property {boolean} [greeting] Whether the agent speaks first; default `true`.
- * @property {Record<string, string>} [context] Facts of the call for the agent.
+ * @property {Record<string, string>} [context] Facts of the call for the agent; they go by WebSocket only, so `auto`
+ *   does not try WebRTC with them.
  * @property {number} [whipTimeoutMs] `auto`: how long WebRTC may take before the WebSocket is used; default 4000.
  * @property {number} [resumeMs] How long a lost connection is tried again; default 60000, the gateway's window.
  * @property {AudioContext} [audioContext] Default: one of our own, closed at the end.
@@ -48,6 +49,10 @@
  * @typedef {object} Level
  * @property {number} rmsDb dBFS, -100 for silence.
  * @property {number} peakDb dBFS.
+ *
+ * @typedef {object} Claim To a call that lost its connection.
+ * @property {string} secret Of its `session.welcome`.
+ * @property {number} lastSeq Of the last event that was seen.
  *
  * @typedef {object} LinkEnd How a connection was lost.
  * @property {boolean} final No new connection will bring the call back.

@@ -18,6 +18,12 @@ const FINAL = new Set([
   ...["unauthorized", "token_used", "forbidden", "foreign_origin", "foreign_client", "bad_session_id"],
   ...["in_use", "gone", "too_many_connections", "busy", "draining", "state_unavailable", "not_ready"],
 ]);
+/** Names of close codes, as the gateway's last notice says them: whether no new connection brings the call back. */
+const FAREWELLS = new Map([
+  ...["normal", "wrong_kind", "bad_payload", "bad_message", "unauthorized", "forbidden"].map(ended),
+  ...["taken_over", "gone", "session_time"].map(ended),
+  ...["going_away", "internal", "try_again", "too_fast", "too_slow"].map(kept),
+]);
 /** A peer connection that is `disconnected` often comes back by itself. */
 const GRACE_MS = 3000;
 
@@ -27,21 +33,22 @@ const GRACE_MS = 3000;
  * @param {string | undefined} options.url
  * @param {Record<string, string>} options.query Of the endpoint's address: `session`, `agent`, …
  * @param {string | undefined} options.token
+ * @param {import("./types.js").Claim | null} options.claim To go on with a call; null: a new one.
  * @param {MediaStream | null} options.microphone
  * @param {LinkHandlers} options.handlers
  * @param {AbortSignal} options.signal Gives up, for example after some seconds.
  * @returns {Promise<Link>}
  * @throws {CallError} `whip_failed`: no connection came up; another code: the gateway refused.
  */
-export async function openWhip({ url, query, token, microphone, handlers, signal }) {
+export async function openWhip({ url, query, token, claim, microphone, handlers, signal }) {
   if (!globalThis.RTCPeerConnection) throw new CallError("This browser has no WebRTC.", { code: "whip_failed" });
   const endpoint = new URL(httpAddress(url, "whip"));
   endpoint.search = new URLSearchParams(query).toString();
-  const exchange = new Exchange(endpoint.href, token, signal);
+  const exchange = new Exchange(endpoint.href, token, claim, signal);
   try {
     return await exchange.connect(microphone, handlers);
   } catch (error) {
-    exchange.abandon();
+    await exchange.abandon();
     if (error instanceof CallError) throw error;
     const why = signal.aborted ? "no connection came up in time" : String(/** @type {Error} */ (error).message);
     throw new CallError(`WebRTC failed: ${why}.`, { code: "whip_failed", cause: error });
@@ -53,11 +60,13 @@ class Exchange {
   /**
    * @param {string} endpoint
    * @param {string | undefined} token
+   * @param {import("./types.js").Claim | null} claim
    * @param {AbortSignal} signal
    */
-  constructor(endpoint, token, signal) {
+  constructor(endpoint, token, claim, signal) {
     this._endpoint = endpoint;
     this._token = token;
+    this._claim = claim;
     this._signal = signal;
     this._resource = "";
     this._etag = "";
@@ -89,19 +98,27 @@ class Exchange {
     return link;
   }
 
-  /** Leave the peer connection and free the gateway's side; nothing is waited for. */
-  abandon() {
+  /** The gateway has closed its side: there is nothing to free. */
+  closed() {
+    this._resource = "";
+  }
+
+  /** Leave the peer connection, and hang up where the gateway has not. Done when the gateway knows. */
+  async abandon() {
     this.peer.close();
-    if (this._resource) {
-      // `keepalive`: it is sent even while the page goes away.
-      fetch(this._resource, { method: "DELETE", headers: this._headers(), keepalive: true }).catch(() => {});
-      this._resource = "";
-    }
+    const resource = this._resource;
+    this._resource = "";
+    // `keepalive`: it is sent even while the page goes away.
+    if (resource) await fetch(resource, { method: "DELETE", headers: this._headers(), keepalive: true }).catch(() => {});
   }
 
   /** @param {string} offer */
   async _post(offer) {
     const headers = this._headers({ "Content-Type": "application/sdp" });
+    if (this._claim) {
+      headers["Voicegate-Resume-Secret"] = this._claim.secret;
+      headers["Voicegate-Last-Seq"] = String(this._claim.lastSeq);
+    }
     const answer = await fetch(this._endpoint, { method: "POST", body: offer, headers, signal: this._signal });
     if (answer.status !== 201) throw await refusal(answer);
     this._resource = new URL(answer.headers.get("Location") ?? "", this._endpoint).href;
@@ -177,8 +194,10 @@ class WhipLink {
     this._speaker = new Audio();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this._grace = undefined;
+    /** The gateway's farewell: the name of a close code. */
+    this._farewell = "";
     exchange.peer.ontrack = ({ track }) => this._stream.addTrack(track);
-    channel.onmessage = ({ data }) => handlers.message(JSON.parse(data));
+    channel.onmessage = ({ data }) => this._receive(JSON.parse(data));
   }
 
   /** The connection is up: play, and notice its end. */
@@ -217,6 +236,17 @@ class WhipLink {
     return this._stream;
   }
 
+  /** @param {WireMessage} message */
+  _receive(message) {
+    if (message.type === "notice" && message.seq === undefined && FAREWELLS.has(message.code)) {
+      this._farewell = message.code;
+      this._exchange.closed();
+      return this._lost(message.message || message.code);
+    }
+    if (message.type === "session.ended") this._exchange.closed();
+    this._handlers.message(message);
+  }
+
   /** @param {RTCPeerConnectionState} state */
   _changed(state) {
     clearTimeout(this._grace);
@@ -228,7 +258,7 @@ class WhipLink {
   _lost(reason) {
     this._forget();
     this._exchange.peer.close();
-    this._handlers.lost({ final: false, reason });
+    this._handlers.lost({ final: FAREWELLS.get(this._farewell) ?? false, reason });
   }
 
   _forget() {
@@ -236,6 +266,16 @@ class WhipLink {
     this._channel.onclose = this._channel.onmessage = this._exchange.peer.onconnectionstatechange = null;
     this._speaker.srcObject = null;
   }
+}
+
+/** @param {string} name @returns {[string, boolean]} */
+function ended(name) {
+  return [name, true];
+}
+
+/** @param {string} name @returns {[string, boolean]} */
+function kept(name) {
+  return [name, false];
 }
 
 /** @param {Response} answer */
