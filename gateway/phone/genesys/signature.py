@@ -9,11 +9,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from gateway.phone.genesys.structured import BadField, InnerList, parse_bytes, parse_lists
+from gateway.phone.protocol import Upgrade
 from voicegate.kernel.errors import ConfigError, RefusedCall
 
 COVERED: Final = (
@@ -43,18 +45,6 @@ class GenesysKeys:
     """Oldest ``created`` (the reference server takes 10 s, whatever ``expires`` says)."""
     clock_skew_s: float = 3.0
     """How far the two clocks may be apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """An upgrade request, as plain data."""
-
-    target: str
-    """Path and query as they stood in the request line."""
-    headers: Mapping[str, str]
-    """By lower-case name; a header that stood twice is joined by ``, ``."""
-    authority: str = ""
-    """The public host, where a proxy in front of us rewrites ``Host``. Empty: the ``Host`` header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +87,20 @@ def verify(upgrade: Upgrade, keys: GenesysKeys, now_s: float) -> Signed:
     """The key that signed this request, at ``now_s`` seconds since the epoch.
 
     Raises:
-        RefusedCall: ``unauthorized``; the message says what to look at, never what was expected.
+        RefusedCall: ``unauthorized`` (there is no signature), ``forged`` (it is wrong, stale or of another request);
+            the message says what to look at, never what was expected.
     """
     headers = upgrade.headers
     api_key = headers.get("x-api-key", "").strip()
     ids = (headers.get("audiohook-organization-id", "").strip(), headers.get("audiohook-session-id", "").strip())
     if not (api_key and all(ids)):
-        raise _refused("the headers X-API-KEY, Audiohook-Organization-Id and Audiohook-Session-Id are needed")
+        why = "the headers X-API-KEY, Audiohook-Organization-Id and Audiohook-Session-Id are needed"
+        raise RefusedCall("unauthorized", why)
     secret = keys.secrets.get(api_key)
     if "signature" not in headers and "signature-input" not in headers:
         if secret == b"":
             return Signed(api_key, *ids)
-        raise _refused("the request is not signed")
+        raise RefusedCall("unauthorized", "the request is not signed")
     signed, signature = _read(headers)
     nonce, expires = _check_window(signed, api_key, keys, now_s)
     expected = hmac.new(secret or _STRANGER, _base(signed, upgrade).encode(), hashlib.sha256).digest()
@@ -154,19 +146,21 @@ def _check_window(signed: InnerList, api_key: str, keys: GenesysKeys, now_s: flo
 
 def _base(signed: InnerList, upgrade: Upgrade) -> str:
     """The signature base (RFC 9421 section 2.5)."""
-    derived: Mapping[str, Callable[[], str | None]] = {
-        "@request-target": lambda: upgrade.target,
-        "@authority": lambda: (upgrade.authority or upgrade.headers.get("host", "")).lower() or None,
-        "@method": lambda: "GET",
+    public = urlsplit(upgrade.public_url).netloc  # a proxy in front of us may rewrite Host
+    known = {
+        **upgrade.headers,
+        "@request-target": upgrade.path + (f"?{upgrade.query}" if upgrade.query else ""),
+        "@authority": (public or upgrade.authority).lower(),
+        "@method": upgrade.method,
     }
     lines = []
     for name in signed.items:
-        value = derived[name]() if name in derived else upgrade.headers.get(name)
-        if value is None or (name.startswith("@") and name not in derived):
+        value = known.get(name)
+        if not value:
             raise _refused(f"the signature covers {name[:60]!r}, which the request does not have")
         lines.append(f'"{name}": {value.strip()}')
     return "\n".join([*lines, f'"@signature-params": {signed.text}'])
 
 
 def _refused(why: str) -> RefusedCall:
-    return RefusedCall("unauthorized", why)
+    return RefusedCall("forged", why)

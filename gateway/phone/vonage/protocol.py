@@ -62,7 +62,9 @@ class VonageProtocol:
 
     traits = _TRAITS
 
-    def __init__(self) -> None:
+    def __init__(self, call_id: str = "") -> None:
+        """``call_id``: what the call is called where the NCCO does not say it; empty: then it is refused."""
+        self._call_id = call_id
         self._state = _State.WAITING
         self._packet_bytes = 0
 
@@ -132,7 +134,7 @@ class VonageProtocol:
         rate = int(wanted.group(1)) if wanted else 0
         if rate not in RATES_HZ:
             raise ProtocolViolation("bad_format", "content-type must be audio/l16;rate= with 8000, 16000 or 24000")
-        call_id = text_in(fields, CALL_ID, "uuid", "conversation_uuid")
+        call_id = text_in(fields, CALL_ID, "uuid", "conversation_uuid") or self._call_id
         if not call_id:
             raise ProtocolViolation("missing_field", f"the NCCO must give the WebSocket the header {CALL_ID}")
         self._state = _State.LIVE

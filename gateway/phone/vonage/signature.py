@@ -50,7 +50,7 @@ def verify(authorization: str | None, payload: bytes, keys: VonageKeys, now_s: f
     """The claims of a webhook whose signed bytes are ``payload`` (a POST's body, or :func:`query_payload`).
 
     Raises:
-        RefusedCall: ``unauthorized``.
+        RefusedCall: ``forged``.
     """
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
@@ -94,4 +94,4 @@ def _check_payload(claimed: object, payload: bytes, keys: VonageKeys) -> None:
 
 
 def _refused(why: str) -> RefusedCall:
-    return RefusedCall("unauthorized", why)
+    return RefusedCall("forged", why)

@@ -98,7 +98,7 @@ FORGED: dict[str, Callable[[], str | None]] = {
 def test_forgeries_are_refused(name: str) -> None:
     with pytest.raises(RefusedCall) as refusal:
         verify(FORGED[name](), BODY, KEYS, NOW)
-    assert refusal.value.code == "unauthorized"
+    assert refusal.value.code == "forged"
 
 
 @given(st.text())
