@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ class RunningGateway:
     """``ws://host:port``."""
     pid: int | None
     """Its process; None when it is not ours."""
+    data_dir: Path | None = None
+    """Where it keeps its embedded Redis; None when it is not ours."""
 
 
 class GatewayDidNotStart(Exception):
@@ -40,9 +42,15 @@ class GatewayDied(Exception):
 
 @asynccontextmanager
 async def gateway(
-    url: str | None, *, module: str = "voicegate", options: Sequence[str] = ()
+    url: str | None,
+    *,
+    module: str = "voicegate",
+    options: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[RunningGateway]:
     """The gateway at ``url``, or one of our own: ``python -m module [serve] --port N options``.
+
+    ``settings`` are variables of its environment; ``{port}`` in a value stands for its port.
 
     Raises:
         GatewayDidNotStart: ours ended, or was not ready within a minute.
@@ -56,6 +64,7 @@ async def gateway(
         log = Path(folder, "gateway.log")
         command = [sys.executable, "-m", module, *(["serve"] if module == "voicegate" else []), "--port", str(port)]
         environment = {**os.environ, "VOICEGATE_DATA_DIR": str(Path(folder, "data")), "VOICEGATE_LOG_LEVEL": "info"}
+        environment |= {name: value.replace("{port}", str(port)) for name, value in (settings or {}).items()}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "codecs")])
         with log.open("wb") as output:  # noqa: ASYNC230 - before anything is measured
             process = await asyncio.create_subprocess_exec(
@@ -63,7 +72,7 @@ async def gateway(
             )
         try:
             await _ready(port, process, log)
-            yield RunningGateway(f"ws://127.0.0.1:{port}", process.pid)
+            yield RunningGateway(f"ws://127.0.0.1:{port}", process.pid, Path(folder, "data"))
             if process.returncode is not None:
                 raise GatewayDied(f"the gateway ended with {process.returncode}:\n{_tail(log)}")
         except (CallFailed, BaseExceptionGroup) as error:

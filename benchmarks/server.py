@@ -1,25 +1,28 @@
 """The whole gateway on engines of known latency.
 
 ``python -m benchmarks.server --port N --stt-ms 100 --ttft-ms 150 --tokens 40 --token-ms 20 --tts-ms 75
-[--endpointing-ms 250] [--vad silero|energy] [--no-speculate]``
+[--endpointing-ms 250] [--vad silero|energy] [--no-speculate] [--counting] [--tool-ms 0]``
 
 Everything is the product's own (composition, door, admission, turn machine, playout, journal in a real Redis), but
-speech to text, agent and text to speech only wait (:mod:`benchmarks.simulated`). Stops on SIGTERM.
+speech to text, agent and text to speech only wait (:mod:`benchmarks.simulated`). With ``--counting`` the agent counts
+in tones (:mod:`benchmarks.counting`). Stops on SIGTERM.
 """
 
 import asyncio
 import gc
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 import uvloop
 
+from benchmarks.counting import CountingAgent, ToneVoice
 from benchmarks.simulated import EnergyActivity, Latencies, SimulatedAgent, SimulatedSpeech, SimulatedSpeechToText
 from pipeline.adapters.silero import SileroVoiceActivity
-from pipeline.ports import VoiceActivity
+from pipeline.ports import Agent, TextToSpeech, VoiceActivity
 from pipeline.session_config import Engines
 from voicegate import settings as configuration
 from voicegate.app import running
@@ -32,26 +35,34 @@ class Vad(StrEnum):
     ENERGY = "energy"
 
 
-async def open_simulated(latencies: Latencies, vad: Vad, stack: AsyncExitStack) -> Engines:
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The agent counts in tones."""
+
+    tool_ms: float = 0.0
+
+
+async def open_simulated(
+    latencies: Latencies, vad: Vad, stack: AsyncExitStack, counting: Counting | None = None
+) -> Engines:
     """Engines for :func:`voicegate.app.running`; ``stack`` owns what they hold."""
     activity: VoiceActivity = EnergyActivity()
     if vad is Vad.SILERO:
         activity = await stack.enter_async_context(SileroVoiceActivity())
-    return Engines(
-        vad=activity,
-        stt=SimulatedSpeechToText(latencies),
-        agent=SimulatedAgent(latencies),
-        tts=SimulatedSpeech(latencies),
-    )
+    agent: Agent = SimulatedAgent(latencies)
+    voice: TextToSpeech = SimulatedSpeech(latencies)
+    if counting is not None:
+        agent, voice = CountingAgent(latencies, counting.tool_ms), ToneVoice(latencies)
+    return Engines(vad=activity, stt=SimulatedSpeechToText(latencies), agent=agent, tts=voice)
 
 
-async def serve(settings: Settings, latencies: Latencies, vad: Vad) -> None:
+async def serve(settings: Settings, latencies: Latencies, vad: Vad, counting: Counting | None = None) -> None:
     """Serve until SIGTERM or SIGINT, as ``voicegate serve`` does."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        engines = await open_simulated(latencies, vad, stack)
+        engines = await open_simulated(latencies, vad, stack, counting)
         await stack.enter_async_context(running(settings, engines))
         gc.collect()
         gc.freeze()
@@ -68,11 +79,14 @@ def main(
     endpointing_ms: Annotated[int, typer.Option(min=0)] = 250,
     vad: Annotated[Vad, typer.Option(help="Real Silero, or a level meter.")] = Vad.SILERO,
     speculate: Annotated[bool, typer.Option(help="Work on a reply before the turn is over.")] = True,
+    counting: Annotated[bool, typer.Option(help="An agent that counts in tones.")] = False,
+    tool_ms: Annotated[float, typer.Option(min=0, help="Length of the counting agent's tool call.")] = 0.0,
 ) -> None:
     """Run the gateway with simulated stages."""
     settings = configuration.load(host="127.0.0.1", port=port, endpointing_ms=endpointing_ms, speculate=speculate)
     configure_logs(LogConfig(json=True, level=settings.log_level, pii=False))
-    uvloop.run(serve(settings, Latencies(stt_ms, ttft_ms, tokens, token_ms, tts_ms), vad))
+    latencies = Latencies(stt_ms, ttft_ms, tokens, token_ms, tts_ms)
+    uvloop.run(serve(settings, latencies, vad, Counting(tool_ms) if counting else None))
 
 
 if __name__ == "__main__":
