@@ -17,6 +17,8 @@ from voicegate.kernel.audio import FRAME_MS, Frame, frame_samples
 
 _FLUSH_AFTER_S: Final = 0.04
 """A packet that must be padded waits this long for the voice to go on."""
+_SPARE_MS: Final = 60
+"""Jitter that a line may have where packets are long: three ticks."""
 _STILL_PLAYING_S: Final = 1.0
 """A peer may be this much later than our account of it: within it a stop is also told where all seems to be heard."""
 
@@ -40,8 +42,8 @@ class Mouth:
         self._frame = frame_samples(spoken.rate_hz)
         self._packet = traits.packet_ms // FRAME_MS
         self._least = traits.least_ms // FRAME_MS
-        # A peer that takes long packets only must have the next one before the last is over.
-        ahead_ms = max(AHEAD_MS, traits.packet_ms)
+        # A peer that takes long packets only must have the next one some time before the last is over.
+        ahead_ms = max(AHEAD_MS, traits.packet_ms + _SPARE_MS)
         self.ear = Ear(spoken.rate_hz, has_marks=traits.has_marks, ahead_ms=ahead_ms)
         self._pending: list[Frame] = []
         self._pending_since = 0.0
