@@ -64,7 +64,7 @@ export class Controls {
     const options = devices.map(({ deviceId, label }, index) =>
       make("option", { value: deviceId }, label || `Microphone ${index + 1}`),
     );
-    this._microphone.replaceChildren(make("option", { value: "" }, "System's microphone"), ...options);
+    this._microphone.replaceChildren(make("option", { value: "" }, "Default"), ...options);
     this._microphone.value = devices.some(({ deviceId }) => deviceId === chosen) ? chosen : "";
   }
 

@@ -61,7 +61,7 @@ function take(event) {
       scope.mark("commit", "");
       break;
     case "reply.interrupted":
-      scope.mark("cut", "cut");
+      scope.mark("cut", "");
       break;
     case "session.started":
     case "handoff":

@@ -116,9 +116,9 @@ export class Scope {
       pen.fillRect(begin, LABEL_PX + 2, Math.max(2, end - begin), height - 2 * LABEL_PX - 4);
     } else {
       pen.fillStyle = kind === "cut" ? colour.bad : colour.soft;
-      pen.fillRect(Math.round(end), kind === "cut" ? middle - 8 : middle - 4, 2, kind === "cut" ? 16 : 8);
+      pen.fillRect(Math.round(end), middle - 4, 2, kind === "cut" ? middle - LABEL_PX : 8);
     }
-    pen.fillStyle = kind === "cut" ? colour.bad : colour.ink;
+    pen.fillStyle = colour.ink;
     pen.textBaseline = "top";
     pen.textAlign = end > this._size.width - 60 ? "right" : "center";
     pen.fillText(label, pen.textAlign === "right" ? this._size.width - 1 : (begin + end) / 2, 0);
