@@ -151,5 +151,9 @@ class Carrier:
     subprotocols: tuple[str, ...] = ()
     """Chosen in this order from those the peer offers; a peer that offers none is taken too."""
     max_message_bytes: int = 64 * 1024
+    guarded: bool = False
+    """A secret of the carrier is set: then its proofs are asked for in loopback development mode too."""
+    replay_key: Callable[[Upgrade], str] | None = None
+    """A name for the upgrade's own proof (a nonce), which may be used once; empty: none."""
     answer: "AnswerRule | None" = None
     """Its answer webhook."""
