@@ -63,8 +63,9 @@ def write_answer(offer: Offer, local: LocalSide) -> str:
                 lines += _audio(section, offer, local)
             case DataSection():
                 lines += _data(section, offer, local)
-            case RejectedSection(mid=mid, media=media, proto=proto, formats=formats):
-                lines += [f"m={media} 0 {proto} {formats}", "c=IN IP4 0.0.0.0", f"a=mid:{mid}", "a=inactive"]
+            case rejected:
+                lines += [f"m={rejected.media} 0 {rejected.proto} {rejected.formats}", "c=IN IP4 0.0.0.0"]
+                lines += [f"a=mid:{rejected.mid}", "a=inactive"]
     return "\r\n".join([*lines, ""])
 
 

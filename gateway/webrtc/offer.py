@@ -113,6 +113,11 @@ class _Part:
     def first(self, name: str) -> str | None:
         return next(self.all(name), None)
 
+    @property
+    def dead(self) -> bool:
+        """Offered as unused (RFC 9143 section 6: port 0 is alive where it is bundle-only)."""
+        return self.port == 0 and not self.has("bundle-only")
+
     def has(self, name: str) -> bool:
         return any(each == name for each, _ in self.attributes)
 
@@ -204,7 +209,7 @@ def _audio_index(parts: Sequence[_Part]) -> int:
     section 4.4: no partly taken offers)."""
     found = []
     for index, part in enumerate(parts):
-        if part.port == 0 or part.media == "application" or part.has("inactive"):
+        if part.dead or part.media == "application" or part.has("inactive"):
             continue
         if part.media != "audio":
             raise RefusedCall("unsupported_media", f"only audio is taken; the offer has {part.media!r}")
@@ -239,7 +244,7 @@ def _opus(part: _Part) -> int:
 def _is_data(part: _Part) -> bool:
     return (
         part.media == "application"
-        and part.port != 0
+        and not part.dead
         and part.proto.endswith("/DTLS/SCTP")
         and part.formats == "webrtc-datachannel"
     )
