@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from typing import Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -80,3 +81,11 @@ def parameters_in(fields: Mapping[str, object], *, without: Collection[str] = ()
         elif isinstance(value, str | int | float):
             found[name] = str(value)[:MAX_FIELD_CHARACTERS]
     return found
+
+
+def query_in(query: str) -> dict[str, str]:
+    """The fields of an address's query (without its question mark); nothing where there are too many."""
+    try:
+        return dict(parse_qsl(query, max_num_fields=2 * MAX_PARAMETERS))
+    except ValueError:
+        return {}

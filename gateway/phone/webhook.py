@@ -69,8 +69,10 @@ class Answer:
 class AnswerRule(Protocol):
     """One carrier's answer webhook. Plain calls, pure."""
 
-    methods: Sequence[str]
-    """``POST``, and ``GET`` where the carrier may ask so."""
+    @property
+    def methods(self) -> Sequence[str]:
+        """``POST``, and ``GET`` where the carrier may ask so."""
+        ...
 
     def verify(self, request: Webhook, now_s: float) -> Once | None:
         """Check the signature. ``now_s`` is UTC in seconds since the epoch. What is returned the handler spends, so

@@ -14,6 +14,7 @@ from gateway.phone.fields import (
     number_in,
     object_in,
     parameters_in,
+    query_in,
     read_object,
     text_in,
 )
@@ -79,6 +80,11 @@ def test_parameters_are_few_and_short() -> None:
     assert {len(value) for value in found.values()} == {MAX_FIELD_CHARACTERS}
     odd = {"": "x", "n" * 65: "x", "own": "x", "list": [1], "none": None, "yes": True, "no": False, "one": 1}
     assert parameters_in(odd, without={"own"}) == {"yes": "true", "no": "false", "one": "1"}
+
+
+def test_a_query() -> None:
+    assert query_in("a=1&b=%C3%A9&a=2&c") == {"a": "2", "b": "é"}
+    assert query_in("&".join("a=1" for _ in range(99))) == {}
 
 
 @given(st.dictionaries(st.text(), JSON))
