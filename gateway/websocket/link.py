@@ -8,10 +8,7 @@ shrink.
 
 import asyncio
 import contextlib
-import fcntl
 import socket
-import struct
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -21,10 +18,9 @@ from aiohttp import web
 
 from gateway.backlog import Backlog
 from gateway.close_codes import CloseCode
+from gateway.unsent import kernel_bytes
 
 _NEVER_SUSPEND: Final = 1 << 62
-_SIOCOUTQNSD: Final = 0x894B
-"""Linux: bytes of a TCP socket's send queue that were not sent yet (linux/sockios.h)."""
 _CLOSE_GRACE_S: Final = 2.0
 """How long a peer may take to answer our close frame."""
 _MAX_REASON_BYTES: Final = 123
@@ -113,7 +109,7 @@ class Link:
         """Bytes that were written and have not left this machine: in our buffer and in the kernel's."""
         if self._transport.is_closing():
             return 0
-        return self._transport.get_write_buffer_size() + self._kernel_bytes()
+        return self._transport.get_write_buffer_size() + kernel_bytes(self._socket)
 
     def unsent_audio_ms(self) -> float:
         """Audio among the unsent bytes. Also notes whether the client takes anything (see :meth:`stuck_s`)."""
@@ -144,12 +140,3 @@ class Link:
             return
         sending.close()
         raise RuntimeError("aiohttp suspended in a send that must not wait")
-
-    def _kernel_bytes(self) -> int:
-        if self._socket is None or sys.platform != "linux":
-            return 0
-        try:
-            answer = fcntl.ioctl(self._socket.fileno(), _SIOCOUTQNSD, b"\0\0\0\0")
-        except OSError:
-            return 0
-        return int(struct.unpack("i", answer)[0])
