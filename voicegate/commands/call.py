@@ -30,6 +30,7 @@ from voicegate.kernel.ids import new_session_id
 class Via(StrEnum):
     WS = "ws"
     SIMPLE = "simple"
+    WEBRTC = "webrtc"
     TWILIO = "twilio"
     TELNYX = "telnyx"
     PLIVO = "plivo"
@@ -76,7 +77,7 @@ class CallReport:
 def call(
     files: Annotated[list[Path], typer.Argument(help="WAV files to say, one after the other.")],
     via: Annotated[
-        Via, typer.Option(help="How to call: the full WebSocket profile, the simple one, or as this phone carrier.")
+        Via, typer.Option(help="How to call: the full WebSocket profile, the simple one, WebRTC, or as a carrier.")
     ] = Via.WS,
     encoding: Annotated[Encoding, typer.Option(help="Audio on the wire, in the full profile.")] = Encoding.PCM16,
     url: Annotated[str, typer.Option(help="The gateway.")] = "ws://127.0.0.1:8000",
@@ -117,7 +118,7 @@ def call(
     target = CallTarget(
         new_session_id(),
         url=url,
-        via="simple" if via is Via.SIMPLE else "ws",
+        via="simple" if via is Via.SIMPLE else "webrtc" if via is Via.WEBRTC else "ws",
         encoding=encoding.value,
         token=token,
         agent=agent,
@@ -150,7 +151,7 @@ async def hold_call(target: CallTarget, clips: list[tuple[str, Samples]], out: P
             files=answers,
             transcript=client.record.transcript(),
             # Clips of the simple profile come with pauses in between on purpose.
-            glitches=client.tape.glitches if target.via == "ws" else 0,
+            glitches=client.tape.glitches if target.via != "simple" else 0,
             latest_frame_ms=round(max(client.lateness_s, default=0.0) * 1000, 1),
         )
 
