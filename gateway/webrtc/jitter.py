@@ -2,9 +2,7 @@
 
 A jitter buffer before a loudspeaker must never run dry, so it keeps a reserve, and stretches or squeezes audio to
 change it. Ours feeds voice activity and speech to text. They have no clock that could run dry, so it keeps **no
-reserve at all**: what is in order is due at once. What can delay audio is only a packet that was overtaken, and for
-that one the buffer waits as long as the network has lately shown to be worth it (:mod:`gateway.webrtc.patience`).
-It follows that
+reserve at all**: what is in order (:mod:`gateway.webrtc.reordering`) is due at once. It follows that
 
 * the delay is what the network adds, and falls back with the packet that ends a stall: nothing is left to be forgotten,
 * no audio is ever stretched or cut, so speech to text hears what was said,
@@ -20,10 +18,10 @@ What a hostile peer may ask for is bounded: audio comes out at most as fast as i
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from gateway.webrtc.counts import ReceiverCounts
-from gateway.webrtc.patience import Patience
+from gateway.webrtc.reordering import ANEW, Packet, Reordering
 
 CLOCK_HZ: Final = 48_000
 """Of RTP timestamps for Opus (RFC 7587 §4.1). A tick is one of its units."""
@@ -40,15 +38,6 @@ CREDIT_S: Final = 4.0
 MAX_TAKEN: Final = 16
 """Packets a call of :meth:`JitterBuffer.take` gives, so that a burst after a stall does not hold up other calls."""
 
-_MAX_DROPOUT: Final = 400
-_MAX_MISORDER: Final = 100
-"""Sequence numbers further away are a restart, not a gap (RFC 3550 A.1, which allows 3000 forward; ours is eight
-seconds, because a restart loses no packet here and a gap is work)."""
-_MAX_WAITING: Final = 64
-_MISSED: Final = 32
-"""Of a gap only the last ones may still come; the others are given up when it is seen."""
-_FORGOTTEN_S: Final = 2.0
-"""A missed packet that comes later than that is not recognised as late; its number may have come round again."""
 _SILENCE_TICKS: Final = CLOCK_HZ // 50
 _PAUSE_BYTES: Final = 2
 _SPEED: Final = 1.02
@@ -76,7 +65,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The sender paused."""
+    """The sender paused, or nothing came."""
 
     ticks: int
 
@@ -84,66 +73,46 @@ class Silence:
 Due: TypeAlias = Play | Missing | Silence
 
 
-class _Packet(NamedTuple):
-    timestamp: int
-    ticks: int
-    payload: bytes
-    arrived_s: float
-
-
 class JitterBuffer:
     """One source's packets. Time is an argument and may be any clock that goes forward."""
 
     def __init__(self, counts: ReceiverCounts, now_s: float) -> None:
         self._counts = counts
-        self._patience = Patience()
+        self._order = Reordering(counts)
         self._ready: deque[Due] = deque()
         self._credit_s = CREDIT_S
         self._credited_at = now_s
         self._heard_at = now_s
-        self._begin(None)
+        self._end: int | None = None
+        """Timestamp at the end of the audio so far ..."""
+        self._ended_at = now_s
+        """... and when that came."""
+        self._lost = 0
+        self._made = 0
+        """Silence since then, made in ticks."""
+        self._paused = False
 
     def restart(self) -> None:
         """Another stream begins with the next packet. What is in order already stays due."""
         self._counts.restarts += 1
-        self._begin(None)
-
-    def _begin(self, sequence: int | None) -> None:
-        """Nothing is known of the stream, but perhaps where it begins."""
-        self._next = sequence
-        self._end: int | None = None
-        self._waiting: dict[int, _Packet] = {}
-        self._missed: dict[int, float] = {}
-        self._suspect: tuple[int, _Packet] | None = None
-        self._lost_before = 0
-        self._made = 0
-        self._paused = False
+        self._order.begin_anew()
 
     @property
     def patience_s(self) -> float:
         """How long a missing packet is waited for at present."""
-        return self._patience.seconds
+        return self._order.patience.seconds
 
     def put(self, sequence: int, timestamp: int, ticks: int, payload: bytes, now_s: float) -> None:
         """A packet came: 16 and 32 bits as in its header, its length in ticks (0: no audio, only its place counts)."""
-        packet = _Packet(timestamp, ticks, payload, now_s)
-        if self._next is None:
-            self._next = sequence
-        ahead = (sequence - self._next + 0x8000 & 0xFFFF) - 0x8000
-        if ahead == 0 and not self._waiting:
-            self._heard_at = now_s
-            self._patience.in_order()
-            self._accept(packet)
-        elif -_MAX_MISORDER <= ahead <= _MAX_DROPOUT:
-            self._heard_at = now_s
-            self._reorder(sequence, ahead, packet)
-        else:
-            self._maybe_restart(sequence, packet)
+        self._heard_at = now_s
+        for packet, lost in self._order.put(sequence, timestamp, ticks, payload, now_s):
+            self._accept(packet, lost)
 
     def take(self, now_s: float) -> list[Due]:
         """What is due, oldest first. Call it at each tick and, to save half of one, after packets came."""
-        if self._waiting:
-            self._advance(now_s)
+        if self._order.waiting:
+            for packet, lost in self._order.advance(now_s):
+                self._accept(packet, lost)
         ready = self._ready
         if not ready:
             self._make_silence(now_s)
@@ -153,98 +122,46 @@ class JitterBuffer:
         ready.clear()
         return due
 
-    def _reorder(self, sequence: int, ahead: int, packet: _Packet) -> None:
-        missed_at = self._missed.pop(sequence, None)
-        if missed_at is not None:
-            self._patience.came(packet.arrived_s - missed_at)
-        elif ahead < 0 or sequence in self._waiting:
-            self._counts.duplicated += 1
-            return
+    def _accept(self, packet: Packet, lost: int) -> None:
+        """The packet that is next, after ``lost`` ones."""
+        if lost == ANEW:
+            self._end, self._lost = None, 0
         else:
-            self._patience.in_order()
-        if ahead < 0:
-            self._counts.late += 1
-            return
-        self._miss_before(sequence, ahead, packet.arrived_s)
-        self._waiting[sequence] = packet
-        self._advance(packet.arrived_s)
-
-    def _miss_before(self, sequence: int, ahead: int, now_s: float) -> None:
-        """Note which packets before this newest one have not come."""
-        missed = self._missed
-        while missed:
-            oldest = next(iter(missed))
-            if len(missed) <= _MISSED and now_s - missed[oldest] < _FORGOTTEN_S:
-                break
-            del missed[oldest]
-        for back in range(min(ahead, _MISSED), 0, -1):
-            place = sequence - back & 0xFFFF
-            if place not in self._waiting:
-                missed.setdefault(place, now_s)
-
-    def _advance(self, now_s: float) -> None:
-        """Accept what is in order, and give up what was waited for long enough."""
-        patience_s = self._patience.seconds
-        while self._waiting:
-            place = self._place
-            packet = self._waiting.pop(place, None)
-            if packet is not None:
-                self._accept(packet)
-                continue
-            missed_at = self._missed.get(place)
-            crowded = len(self._waiting) > _MAX_WAITING
-            if missed_at is not None and now_s - missed_at < patience_s and not crowded:
-                return
-            self._counts.lost += 1
-            self._lost_before += 1
-            self._next = place + 1 & 0xFFFF
-
-    def _accept(self, packet: _Packet) -> None:
-        """The packet at the place that is next."""
-        self._next = self._place + 1 & 0xFFFF
-        self._suspect = None
+            self._lost += lost
         if not packet.ticks:
             return
         if not self._afford(packet.ticks, packet.arrived_s):
             self._counts.flooded += 1
             return
         if self._end is not None:
-            self._fill(packet)
+            self._fill(packet, self._end)
         self._ready.append(Play(packet.payload, packet.ticks, packet.arrived_s))
-        self._end = packet.timestamp + packet.ticks & 0xFFFF_FFFF
-        self._lost_before = self._made = 0
+        self._end, self._ended_at = packet.timestamp + packet.ticks & 0xFFFF_FFFF, packet.arrived_s
+        self._lost = self._made = 0
         self._paused = len(packet.payload) <= _PAUSE_BYTES
 
-    def _fill(self, packet: _Packet) -> None:
+    def _fill(self, packet: Packet, end: int) -> None:
         """What lies between the audio so far and this packet, less the silence that was made for it already."""
-        assert self._end is not None
-        gap = packet.timestamp - self._end & 0xFFFF_FFFF
+        gap = packet.timestamp - end & 0xFFFF_FFFF
         ticks = gap - self._made
-        if gap > MAX_GAP_S * CLOCK_HZ or ticks <= 0 or not self._afford(ticks, packet.arrived_s):
+        if gap > MAX_GAP_S * CLOCK_HZ or ticks <= 0:
             return
-        # After silence there is nothing left to go on from: only what the second copy gives is not silence.
-        lost = min(ticks, (1 if self._made and self._lost_before else self._lost_before) * packet.ticks)
-        if ticks > lost:
-            self._ready.append(Silence(ticks - lost))
+        lost = min(ticks, self._lost * packet.ticks)
+        # A pause takes time. A timestamp that says otherwise is wrong, or the network has held the packets up.
+        paused = min(ticks - lost, int((packet.arrived_s - self._ended_at) * CLOCK_HZ))
+        if self._made and lost:  # there is nothing left to go on from; only a second copy is not silence
+            paused, lost = paused + lost - packet.ticks, packet.ticks
+        if not self._afford(paused + lost, packet.arrived_s):
+            return
+        if paused > 0:
+            self._ready.append(Silence(paused))
         if lost:
-            self._ready.append(Missing(lost, self._lost_before, packet.payload))
-
-    def _maybe_restart(self, sequence: int, packet: _Packet) -> None:
-        """Two in a row from far away are a sender that counts anew (RFC 3550 A.1); one is an accident."""
-        suspect = self._suspect
-        if suspect is None or sequence != suspect[0] + 1 & 0xFFFF:
-            self._suspect = sequence, packet
-            return
-        self._counts.restarts += 1
-        self._begin(suspect[0])
-        self._heard_at = packet.arrived_s
-        self._accept(suspect[1])
-        self._accept(packet)
+            self._ready.append(Missing(lost, self._lost, packet.payload))
 
     def _make_silence(self, now_s: float) -> None:
         """Silence for the time in which nothing came."""
         quiet_s = now_s - self._heard_at - (PAUSE_S if self._paused else STALL_S)
-        if quiet_s <= 0 or self._end is None or self._waiting:
+        if quiet_s <= 0 or self._end is None or self._order.waiting:
             return
         owed = min(int(quiet_s * CLOCK_HZ), self._made + MAX_TAKEN * _SILENCE_TICKS)
         while self._made + _SILENCE_TICKS <= owed and self._afford(_SILENCE_TICKS, now_s):
@@ -252,14 +169,8 @@ class JitterBuffer:
             self._ready.append(Silence(_SILENCE_TICKS))
 
     def _afford(self, ticks: int, now_s: float) -> bool:
-        earned = self._credit_s + (now_s - self._credited_at) * _SPEED
+        earned = min(CREDIT_S, self._credit_s + (now_s - self._credited_at) * _SPEED)
         self._credited_at = now_s
-        left = min(CREDIT_S, earned) - ticks / CLOCK_HZ
-        self._credit_s = left if left >= 0 else min(CREDIT_S, earned)
+        left = earned - ticks / CLOCK_HZ
+        self._credit_s = left if left >= 0 else earned
         return left >= 0
-
-    @property
-    def _place(self) -> int:
-        """The sequence number that is next, of a stream that has begun."""
-        assert self._next is not None
-        return self._next

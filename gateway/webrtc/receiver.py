@@ -1,7 +1,7 @@
 """The receive side of a call's audio: decrypted RTP in, frames of 16 kHz mono out. PURE.
 
-One source is followed at a time. Another one takes over once the first has been quiet for :data:`GONE_S` or said
-goodbye, and two of its packets in a row have come; nothing is kept of any other, so that a peer that invents thousands
+One source is followed at a time. Another one takes over once the first has been quiet for :data:`GONE_S`, has said
+goodbye or was a single packet, and two of its packets in a row have come; nothing is kept of any other, so that a peer that invents thousands
 costs nothing. Whatever comes, no method raises: a bad packet costs itself and one count.
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 from audiocodecs.libopus import Decoder, has_fec
 from audiocodecs.opus import packet_samples
 from gateway.webrtc.counts import ReceiverCounts
-from gateway.webrtc.jitter import CLOCK_HZ, Due, JitterBuffer, Missing, Play, Silence
+from gateway.webrtc.jitter import CLOCK_HZ, Due, JitterBuffer, Missing, Silence
 from gateway.webrtc.reception import Reception
-from gateway.webrtc.rtcp import Goodbye, ReceiverReport, ReportBlock, SenderReport, parse_rtcp
+from gateway.webrtc.rtcp import Goodbye, ReportBlock, SenderReport, parse_rtcp
 from gateway.webrtc.rtp import MalformedPacket, RtpPacket, parse_rtp
 from voicegate.kernel.audio import PIPELINE_RATE_HZ, Frame, Samples, frame_samples
 from voicegate.kernel.errors import AudioError
@@ -45,6 +45,8 @@ class AudioReceiver:
         self._decoder = Decoder()
         self._reception: Reception | None = None
         self._candidate: tuple[int, int] | None = None
+        self._known = False
+        """More than one packet of the followed source has come."""
         self._left = False
         self._rest: Samples | None = None
         self._held_s = 0.0
@@ -99,14 +101,12 @@ class AudioReceiver:
             return ()
         reports: list[ReportBlock] = []
         for part in parts:
-            match part:
-                case SenderReport():
-                    self._reported(part, now_s)
-                    reports.extend(part.blocks)
-                case ReceiverReport():
-                    reports.extend(part.blocks)
-                case Goodbye():
-                    self._left = self._left or (self._reception is not None and self._reception.ssrc in part.ssrcs)
+            if isinstance(part, Goodbye):
+                self._left = self._left or (self._reception is not None and self._reception.ssrc in part.ssrcs)
+                continue
+            reports.extend(part.blocks)
+            if isinstance(part, SenderReport):
+                self._reported(part, now_s)
         return reports
 
     def report(self, now_s: float) -> ReportBlock | None:
@@ -126,8 +126,10 @@ class AudioReceiver:
             if not self._changes_to(packet, now_s):
                 return False
             self._buffer.restart()
-            self._left = False
+            self._left = self._known = False
             reception = self._reception = Reception(packet.ssrc, packet.sequence)
+        else:
+            self._known = True
         reception.received(packet.sequence, packet.timestamp, now_s)
         return True
 
@@ -135,22 +137,20 @@ class AudioReceiver:
         expected, self._candidate = self._candidate, (packet.ssrc, packet.sequence + 1 & 0xFFFF)
         if expected != (packet.ssrc, packet.sequence):
             return False
-        return self._left or self.last_heard_s is None or now_s - self.last_heard_s >= GONE_S
+        return self._left or not self._known or now_s - (self.last_heard_s or 0.0) >= GONE_S
 
     def _samples(self, due: Due, now_s: float) -> Samples:
-        match due:
-            case Play():
-                self._held_s += (now_s - due.arrived_s - self._held_s) * _SMOOTHING
-                try:
-                    return self._decoder.decode(due.payload)
-                except AudioError:
-                    self.counts.malformed += 1
-                    return self._decoder.conceal(due.ticks // _TICKS)
-            case Missing():
-                return self._conceal(due)
-            case Silence():
-                samples = due.ticks // _TICKS
-                return _SILENT_FRAME if samples == _FRAME else np.zeros(samples, np.int16)
+        if isinstance(due, Missing):
+            return self._conceal(due)
+        samples = due.ticks // _TICKS
+        if isinstance(due, Silence):
+            return _SILENT_FRAME if samples == _FRAME else np.zeros(samples, np.int16)
+        self._held_s += (now_s - due.arrived_s - self._held_s) * _SMOOTHING
+        try:
+            return self._decoder.decode(due.payload)
+        except AudioError:
+            self.counts.malformed += 1
+            return self._decoder.conceal(samples)
 
     def _conceal(self, missing: Missing) -> Samples:
         """The lost audio: the second copy of its end where there is one, before that concealment, then silence."""

@@ -76,8 +76,8 @@ def test_a_hostile_sender_gets_no_more_audio_than_time_and_no_more_memory(
         buffer.put(sequence, timestamp, frames * FRAME, b"x" * frames, now_s)
         heard += ticks(drain(buffer, now_s))
         assert heard / CLOCK_HZ <= CREDIT_S + now_s * 1.02 + 1e-6
-        assert len(buffer._waiting) <= 66
-        assert len(buffer._missed) <= 66
+        assert len(buffer._order._waiting) <= 66
+        assert len(buffer._order._missed) <= 66
 
 
 @given(drift_ppm=st.integers(-500, 500))
