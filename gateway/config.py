@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from gateway.admission import AdmissionConfig
 from gateway.load import LoadConfig
 from gateway.origins import is_loopback
+from gateway.siblings import Worker
 from gateway.websocket.limits import SocketLimits
 from voicegate.kernel.errors import ConfigError
 
@@ -37,6 +38,8 @@ class GatewayConfig:
     """Time for connections to close at shutdown."""
     drain: DrainConfig = field(default_factory=DrainConfig)
     limits: SocketLimits = field(default_factory=SocketLimits)
+    worker: Worker | None = None
+    """This process is one of several that share the port."""
     load: LoadConfig = field(default_factory=LoadConfig)
 
     def __post_init__(self) -> None:

@@ -9,11 +9,12 @@ import msgspec
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.exposition import choose_encoder
 
 from gateway.health import HealthReport
 from gateway.parts import GatewayParts
+from gateway.siblings import Siblings, ask_siblings, from_sibling
 from gateway.websocket.door import VoiceDoor
 from voicegate.kernel.errors import ConfigError
 
@@ -34,8 +35,11 @@ def build_application(
     parts: GatewayParts, registry: CollectorRegistry, *, routes: Iterable[web.RouteDef] = ()
 ) -> web.Application:
     """The aiohttp application. ``routes`` are those of the other doors and of the console."""
-    pages = _Pages(parts, registry)
-    application = web.Application(middlewares=[_log_requests])
+    worker = parts.config.worker
+    siblings = Siblings(worker) if worker is not None else None
+    pages = _Pages(parts, registry, siblings)
+    asking = [ask_siblings(siblings)] if siblings is not None else []
+    application = web.Application(middlewares=[_log_requests, *asking])
     application.add_routes(
         [
             web.get("/health", pages.health),
@@ -65,8 +69,11 @@ async def serve(
     await runner.setup()
     beat = tasks.create_task(parts.metronome.run())
     try:
-        site = web.TCPSite(runner, parts.config.host, parts.config.port)
-        await _listen(site, parts)
+        worker = parts.config.worker
+        if worker is not None:
+            await _listen(web.UnixSite(runner, worker.socket(worker.index)), str(worker.socket(worker.index)))
+        site = web.TCPSite(runner, parts.config.host, parts.config.port, reuse_port=worker is not None)
+        await _listen(site, f"{parts.config.host}:{parts.config.port}")
         _log.info("gateway listens", host=parts.config.host, port=site.port)
         yield RunningGateway(parts.config.host, site.port, parts)
     finally:
@@ -76,11 +83,10 @@ async def serve(
         beat.cancel()
 
 
-async def _listen(site: web.TCPSite, parts: GatewayParts) -> None:
+async def _listen(site: web.TCPSite | web.UnixSite, where: str) -> None:
     try:
         await site.start()
     except OSError as error:
-        where = f"{parts.config.host}:{parts.config.port}"
         raise ConfigError(f"cannot listen on {where}: {error.strerror or error}") from error
 
 
@@ -88,6 +94,7 @@ async def _listen(site: web.TCPSite, parts: GatewayParts) -> None:
 class _Pages:
     parts: GatewayParts
     registry: CollectorRegistry
+    siblings: Siblings | None
 
     async def health(self, _request: web.Request) -> web.Response:
         report = await self._report()
@@ -102,6 +109,9 @@ class _Pages:
         return _json({"status": "ok" if good else "draining" if report.draining else "failed"}, 200 if good else 503)
 
     async def metrics(self, request: web.Request) -> web.Response:
+        if self.siblings is not None and not from_sibling(request):
+            body = await self.siblings.metrics(generate_latest(self.registry))
+            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self.registry), headers={"Content-Type": content_type})
 

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
@@ -18,6 +18,7 @@ from gateway.health import Check, HealthCheck
 from gateway.load import LoadConfig
 from gateway.parts import build_parts
 from gateway.server import build_application, serve
+from gateway.siblings import Worker
 from gateway.webrtc.whip import WhipDoor
 from gateway.websocket.limits import SocketLimits
 from pipeline.allowance import Allowance
@@ -67,8 +68,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, engines: Engines | None = None) -> AsyncIterator[Running]:
-    """The whole application while entered. ``engines`` replace those of the settings (for benchmarks).
+async def running(
+    settings: Settings, engines: Engines | None = None, *, worker: Worker | None = None
+) -> AsyncIterator[Running]:
+    """The whole application while entered. ``engines`` replace those of the settings (for benchmarks); ``worker``: one
+    of several processes that share the port.
 
     Raises:
         ConfigError: something is missing or wrong; the message says what and how to mend it.
@@ -84,7 +88,7 @@ async def running(settings: Settings, engines: Engines | None = None) -> AsyncIt
         engines = engines or await open_engines(settings, stack, allowance)
         conversations = session_settings(settings, allowance)
         calls, client = await _calls(settings, engines, conversations, redis_url, clock, telemetry, stack)
-        gateway_config = gateway_settings(settings)
+        gateway_config = replace(gateway_settings(settings), worker=worker)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         parts = build_parts(
             gateway_config,

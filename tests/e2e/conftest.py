@@ -21,11 +21,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """``start(VOICEGATE_AGENT="openai", …)``: a gateway of the test's own, with these settings."""
+    """``start("--workers", "2", VOICEGATE_AGENT="openai", …)``: a gateway of the test's own, with these options and
+    settings."""
     running: list[Served] = []
 
-    def _start(**environment: str) -> Served:
-        gateway = Served(tmp_path / f"gateway{len(running)}", environment)
+    def _start(*options: str, **environment: str) -> Served:
+        gateway = Served(tmp_path / f"gateway{len(running)}", environment, ("voicegate", "serve", *options))
         running.append(gateway)
         gateway.start()
         return gateway

@@ -12,11 +12,13 @@ import typer
 import uvloop
 from rich.console import Console
 
+from gateway.siblings import Worker
 from voicegate import settings as configuration
 from voicegate.app import Running, running
 from voicegate.kernel.errors import ConfigError
 from voicegate.kernel.observability.logs import LogConfig, configure_logs
 from voicegate.settings import Settings
+from voicegate.workers import Supervisor, end_with_parent, kept_port, serve_command, worker_of
 
 _log = structlog.get_logger(__name__)
 
@@ -24,18 +26,29 @@ _log = structlog.get_logger(__name__)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (VOICEGATE_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port, 0 for a free one (VOICEGATE_PORT).")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the port: one a core.")] = 1,
+    worker: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Start the gateway. Settings come from the environment, see docs/configuration.md."""
     try:
         settings = configuration.load(host=host, port=port)
         configure_logs(_logs(settings))
-        uvloop.run(_serve(settings))
+        if workers > 1:
+            raise typer.Exit(_serve_together(settings, workers))
+        uvloop.run(_serve(settings, worker_of(worker) if worker else None))
     except ConfigError as error:
         Console(stderr=True).print(f"[bold red]voicegate cannot start[/]\n{error}", highlight=False)
         raise typer.Exit(2) from None
 
 
-async def _serve(settings: Settings) -> None:
+def _serve_together(settings: Settings, workers: int) -> int:
+    with kept_port(settings.host, settings.port) as port:
+        return asyncio.run(Supervisor(serve_command(settings.host, port), workers).run())
+
+
+async def _serve(settings: Settings, worker: Worker | None) -> None:
+    if worker is not None:
+        end_with_parent()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def signalled(number: signal.Signals) -> None:
@@ -47,11 +60,12 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, signalled, number)
     try:
-        async with running(settings) as application:
+        async with running(settings, worker=worker) as application:
             # What was loaded stays: the collector need not look at it again in the middle of a call.
             gc.collect()
             gc.freeze()
-            _tell(application)
+            if worker is None or worker.index == 0:
+                _tell(application, worker.count if worker else 1)
             await stop.wait()
             _log.info("stopping", calls=application.calls.live)
             await _first_of(application.drain(), hurry.wait())
@@ -74,12 +88,12 @@ def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
     return error if isinstance(error, ConfigError) else _first(error)
 
 
-def _tell(application: Running) -> None:
+def _tell(application: Running, processes: int) -> None:
     engines = application.engines
     names = [getattr(engine, "provider", type(engine).__name__) for engine in (engines.vad, engines.stt, engines.agent)]
     websocket = application.url.replace("http", "ws", 1)
     lines = [
-        f"voicegate is ready on [bold]{application.url}[/]",
+        f"voicegate is ready on [bold]{application.url}[/]" + (f" in {processes} processes" if processes > 1 else ""),
         f"  voice activity {names[0]} · speech to text {names[1]} · agent {names[2]} · voice {engines.tts.provider}",
         f"  call it:       {websocket}/voice/<session id>",
         f"  or:            voicegate call FILE.wav --url {websocket}",
