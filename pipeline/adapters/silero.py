@@ -1,8 +1,9 @@
-"""Voice activity by Silero, one ONNX call for all sessions of the process.
+"""Voice activity by Silero, one call for all sessions of the process.
 
 Windows that become ready while a call runs go into the next one. With several detectors open the first window waits a
-few milliseconds for the others, because a batch of 64 costs less than half of 64 calls. No task and no lock: a push
-schedules a call in the one worker thread, its end delivers the probabilities on the event loop.
+few milliseconds for the others, because a batch of 16 costs a quarter of 16 calls. No task and no lock: a push
+schedules a call (in the one worker thread, if the batch is large), its end delivers the probabilities on the event
+loop.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import numpy as np
 
 from pipeline.adapters.silero_model import (
     CONTEXT_SAMPLES,
+    INPUT_SAMPLES,
     STATE_SIZE,
     WINDOW_SAMPLES,
     FloatArray,
@@ -30,50 +32,63 @@ from voicegate.kernel.errors import ProviderError
 PROVIDER = "silero"
 
 _Outcome = tuple[list[float], FloatArray, FloatArray]
-_States = list[tuple[FloatArray, FloatArray]]
+_FIRST_SLOTS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class SileroConfig:
     path: Path | None = None
     """The ONNX file; None: the one in faster-whisper."""
-    coalesce_s: float = 0.003
+    coalesce_s: float = 0.004
     """How long the first window of a batch waits for those of other detectors."""
-    inline_windows: int = 8
+    inline_windows: int = 48
     """Largest batch that is inferred on the loop itself: half a millisecond. Larger ones go to the worker thread."""
     backlog_windows: int = 64
     """Windows a detector may have waiting (2 s); beyond that its oldest is lost."""
 
 
 class SileroDetector:
-    """One stream: its samples until they make a window, and the LSTM's state."""
+    """One stream: its samples until they make a window, and the slot where the LSTM's state is kept."""
 
-    def __init__(self, activity: "SileroVoiceActivity", on_probability: OnProbability, backlog_windows: int) -> None:
+    __slots__ = ("_activity", "_end_sample", "_fill", "_samples", "closed", "on_probability", "slot", "windows")
+
+    def __init__(
+        self, activity: "SileroVoiceActivity", on_probability: OnProbability, backlog_windows: int, slot: int
+    ) -> None:
         self.on_probability = on_probability
-        self.h: FloatArray = np.zeros(STATE_SIZE, np.float32)
-        self.c: FloatArray = np.zeros(STATE_SIZE, np.float32)
+        self.slot = slot
         self.closed = False
         self.windows: deque[tuple[int, Samples]] = deque(maxlen=backlog_windows)
         self._activity = activity
-        self._rest: Samples = np.zeros(CONTEXT_SAMPLES, np.int16)
+        self._samples: Samples = np.zeros(INPUT_SAMPLES, np.int16)
+        self._fill = CONTEXT_SAMPLES
         self._end_sample = 0
 
     def push(self, frame: Frame) -> None:
         if self.closed:
             return
-        samples = np.concatenate((self._rest, frame))
-        while samples.size >= CONTEXT_SAMPLES + WINDOW_SAMPLES:
-            self._end_sample += WINDOW_SAMPLES
-            self.windows.append((self._end_sample, samples[: CONTEXT_SAMPLES + WINDOW_SAMPLES]))
-            samples = samples[WINDOW_SAMPLES:]
-        self._rest = samples
-        if self.windows:
-            self._activity.wake()
+        samples, fill, size = self._samples, self._fill, frame.size
+        if fill + size < INPUT_SAMPLES:
+            samples[fill : fill + size] = frame
+            self._fill = fill + size
+            return
+        at = INPUT_SAMPLES - fill
+        samples[fill:] = frame[:at]
+        self._end_sample += WINDOW_SAMPLES
+        self.windows.append((self._end_sample, samples))
+        # The window keeps the array it grew in; the next one begins with its end.
+        self._samples = following = np.empty(INPUT_SAMPLES, np.int16)
+        following[:CONTEXT_SAMPLES] = samples[WINDOW_SAMPLES:]
+        self._fill = CONTEXT_SAMPLES
+        self._activity.wake(self)
+        if at < size:
+            self.push(frame[at:])
 
     def close(self) -> None:
-        self.closed = True
-        self.windows.clear()
-        self._activity.forget(self)
+        if not self.closed:
+            self.closed = True
+            self.windows.clear()
+            self._activity.forget(self)
 
 
 class SileroVoiceActivity:
@@ -88,6 +103,10 @@ class SileroVoiceActivity:
     def __init__(self, config: SileroConfig | None = None) -> None:
         self._config = config or SileroConfig()
         self._detectors: dict[SileroDetector, None] = {}
+        self._ready: dict[SileroDetector, None] = {}
+        self._h: FloatArray = np.zeros((_FIRST_SLOTS, STATE_SIZE), np.float32)
+        self._c: FloatArray = np.zeros((_FIRST_SLOTS, STATE_SIZE), np.float32)
+        self._free = list(range(_FIRST_SLOTS))
         self._executor: ThreadPoolExecutor | None = None
         self._model: SileroModel | None = None
         self._busy = False
@@ -113,7 +132,7 @@ class SileroVoiceActivity:
             detector.close()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._busy = None, False
         executor, self._executor, self._model = self._executor, None, None
         if executor is not None:
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
@@ -135,45 +154,59 @@ class SileroVoiceActivity:
         """
         if self._model is None:
             raise ProviderError(PROVIDER, "voice activity is not started", retryable=False)
-        detector = SileroDetector(self, on_probability, self._config.backlog_windows)
+        if not self._free:
+            self._grow()
+        slot = self._free.pop()
+        self._h[slot] = self._c[slot] = 0
+        detector = SileroDetector(self, on_probability, self._config.backlog_windows, slot)
         self._detectors[detector] = None
         return detector
 
-    def forget(self, detector: SileroDetector) -> None:
-        self._detectors.pop(detector, None)
+    def _grow(self) -> None:
+        slots = len(self._h)
+        empty = np.zeros_like(self._h)
+        self._h, self._c = np.concatenate([self._h, empty]), np.concatenate([self._c, empty])
+        self._free = list(range(slots, 2 * slots))
 
-    def wake(self) -> None:
+    def forget(self, detector: SileroDetector) -> None:
+        if detector in self._detectors:
+            del self._detectors[detector]
+            self._ready.pop(detector, None)
+            self._free.append(detector.slot)
+
+    def wake(self, detector: SileroDetector) -> None:
         """A detector has a window. Start a call, unless one is running or about to start."""
+        self._ready[detector] = None
         if self._busy:
             return
+        self._begin(0 if len(self._detectors) == 1 else self._config.coalesce_s)
+
+    def _begin(self, after_s: float) -> None:
         self._busy = True
-        alone = len(self._detectors) == 1
-        self._timer = self._loop.call_later(0 if alone else self._config.coalesce_s, self._run_batch)
+        self._timer = self._loop.call_later(after_s, self._run_batch)
 
     def _run_batch(self) -> None:
         """Take one window of every detector that has one: two of the same stream follow one another."""
         self._timer = None
-        ready = [detector for detector in self._detectors if detector.windows]
+        ready = list(self._ready)
         if not ready or self._executor is None or self._model is None:
             self._busy = False
             return
-        ends, windows = zip(*(detector.windows.popleft() for detector in ready), strict=True)
-        states = [(detector.h, detector.c) for detector in ready]
-        if len(ready) <= self._config.inline_windows:
-            self._infer_here(ready, ends, windows, states)
+        ends, windows = zip(*[detector.windows.popleft() for detector in ready], strict=True)
+        self._ready = {detector: None for detector in ready if detector.windows}
+        slots = [detector.slot for detector in ready]
+        work = (self._model, windows, self._h[slots], self._c[slots])
+        if len(ready) > self._config.inline_windows:
+            call = self._loop.run_in_executor(self._executor, _infer, *work)
+            call.add_done_callback(lambda done: self._deliver(ready, ends, done))
             return
-        call = self._loop.run_in_executor(self._executor, _infer, self._model, windows, states)
-        call.add_done_callback(lambda done: self._deliver(ready, ends, done))
-
-    def _infer_here(
-        self, ready: list[SileroDetector], ends: tuple[int, ...], windows: tuple[Samples, ...], states: _States
-    ) -> None:
-        """A small batch costs the loop less than handing it to a thread and back; the next one waits for its turn."""
+        # A small batch costs the loop less than handing it to a thread and back.
         try:
-            assert self._model is not None
-            self._take(ready, ends, _infer(self._model, windows, states))
+            self._take(ready, ends, _infer(*work))
         finally:
-            self._timer = self._loop.call_later(0, self._run_batch)
+            self._busy = False
+            if self._ready:
+                self._begin(0)  # others get the loop in between
 
     def _deliver(self, ready: list[SileroDetector], ends: tuple[int, ...], call: "asyncio.Future[_Outcome]") -> None:
         try:
@@ -184,10 +217,16 @@ class SileroVoiceActivity:
 
     def _take(self, ready: list[SileroDetector], ends: tuple[int, ...], outcome: _Outcome) -> None:
         probabilities, h, c = outcome
-        for i, detector in enumerate(ready):
+        if not any(detector.closed for detector in ready):
+            slots = [detector.slot for detector in ready]
+            self._h[slots], self._c[slots] = h, c
+        else:  # another stream may have a closed one's slot by now
+            for i, detector in enumerate(ready):
+                if not detector.closed:
+                    self._h[detector.slot], self._c[detector.slot] = h[i], c[i]
+        for detector, probability, end in zip(ready, probabilities, ends, strict=True):
             if not detector.closed:  # a callback before this one may have closed it
-                detector.h, detector.c = h[i], c[i]
-                self._tell(detector, probabilities[i], ends[i])
+                self._tell(detector, probability, end)
 
     def _tell(self, detector: SileroDetector, probability: float, end_sample: int) -> None:
         try:
@@ -201,7 +240,7 @@ def _load(path: Path | None) -> SileroModel:
     return SileroModel(path or bundled_model())
 
 
-def _infer(model: SileroModel, windows: tuple[Samples, ...], states: _States) -> _Outcome:
-    batch: FloatArray = np.stack(windows).astype(np.float32) / np.float32(32768)
-    probabilities, h, c = model.run(batch, np.stack([s[0] for s in states]), np.stack([s[1] for s in states]))
-    return [float(p) for p in probabilities], h, c
+def _infer(model: SileroModel, windows: tuple[Samples, ...], h: FloatArray, c: FloatArray) -> _Outcome:
+    batch = np.concatenate(windows).reshape(len(windows), INPUT_SAMPLES)
+    probabilities, new_h, new_c = model.run(batch, h, c)
+    return probabilities.tolist(), new_h, new_c

@@ -1,4 +1,4 @@
-"""The batched graph says what the bundled one says, and batches are made of what is ready."""
+"""Our arithmetic says what the bundled graph says, and batches are made of what is ready."""
 
 import asyncio
 import threading
@@ -14,10 +14,9 @@ from pipeline.adapters.silero_model import (
     Field,
     FloatArray,
     SileroModel,
-    batched_over_sessions,
     bundled_model,
     fields,
-    message,
+    weights,
 )
 from voicegate.kernel.errors import ConfigError, ProviderError
 
@@ -47,11 +46,10 @@ def test_one_batch_gives_what_sequential_calls_of_the_bundled_graph_give() -> No
     assert np.ptp(sequential) > 0.01, "the sound must move the probabilities, or nothing is proven"
 
 
-def test_protobuf_fields_survive_a_round_trip() -> None:
-    data = bundled_model().read_bytes()
-    assert message(list(fields(data))) == data
+def test_protobuf_fields_are_found_whatever_their_type() -> None:
     parts = [Field(1, 0, b"\x96\x01"), Field(200, 2, b"x" * 300), Field(3, 5, b"abcd"), Field(4, 1, b"12345678")]
-    assert list(fields(message(parts))) == parts
+    wire = b"\x08\x96\x01" + b"\xc2\x0c\xac\x02" + b"x" * 300 + b"\x1dabcd" + b"!12345678"
+    assert list(fields(wire)) == parts
 
 
 @pytest.mark.parametrize("data", [b"\x0a\x05ab", b"\x0b", b"\x0a"], ids=["cut", "wire type 3", "no length"])
@@ -60,7 +58,7 @@ def test_broken_protobuf_is_refused(data: bytes) -> None:
         list(fields(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"not a model", message([Field(7, 2, b"")])])
+@pytest.mark.parametrize("data", [b"", b"not a model", b":\x00"])
 async def test_another_graph_is_refused_by_name_and_leaves_no_thread(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "other.onnx"
     path.write_bytes(data)
@@ -69,9 +67,56 @@ async def test_another_graph_is_refused_by_name_and_leaves_no_thread(data: bytes
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("silero")]
 
 
-def test_only_the_transpose_and_the_shapes_change() -> None:
-    original = bundled_model().read_bytes()
-    assert 0 < len(original) - len(batched_over_sessions(original)) < 4000, "the comments on shapes, nothing more"
+def test_a_changed_weight_a_missing_tensor_and_another_spectrum_are_seen() -> None:
+    bundled = bundled_model().read_bytes()
+    assert weights(bundled)["decoder.conv1d.bias"].shape == (1,)
+    name = "encoder.conv_layers.3.weight"
+    with pytest.raises(ValueError, match=r"conv_layers\.3\.weight.*inside"):
+        weights(bundled.replace(name.encode(), b"encoder.conv_layers.3.heavy!"[: len(name)]))
+    basis = weights(bundled)["encoder.feature_extractor.forward_basis_buffer"]
+    raw = basis.astype("<f4").tobytes()
+    with pytest.raises(ValueError, match="spectrum"):
+        weights(bundled.replace(raw, (basis * np.float32(1.01)).astype("<f4").tobytes()))
+
+
+def test_another_shape_is_seen() -> None:
+    bundled = bundled_model().read_bytes()
+    shaped = b"\x08\x80\x01\x08@\x08\x03"  # 128, 64, 3
+    assert bundled.count(shaped) == 1
+    with pytest.raises(ValueError, match=r"shape \(128, 65, 3\)"):
+        weights(bundled.replace(shaped, b"\x08\x80\x01\x08A\x08\x03"))
+
+
+async def test_a_closed_stream_leaves_nothing_to_the_next_one() -> None:
+    """A slot is used again: the newcomer begins with the state of silence, also while a batch is under way."""
+    sound = (windows(3, 12)[:, 64:].reshape(-1) * 32768).astype(np.int16)
+
+    async def heard(activity: SileroVoiceActivity) -> list[float]:
+        got: list[float] = []
+        done = asyncio.Event()
+
+        def take(probability: float, end_sample: int) -> None:
+            got.append(probability)
+            if end_sample == 12 * 512:
+                done.set()
+
+        detector = activity.open(take)
+        for at in range(0, sound.size, 320):
+            detector.push(sound[at : at + 320])
+        await asyncio.wait_for(done.wait(), 10)
+        detector.close()
+        return got
+
+    async with SileroVoiceActivity(SileroConfig(inline_windows=0)) as activity:
+        first = await heard(activity)
+        others = [activity.open(lambda probability, end: None) for _ in range(40)]
+        for other in others:
+            other.push(np.full(320, 20_000, np.int16))
+            other.push(np.full(320, -20_000, np.int16))
+        await asyncio.sleep(0.01)
+        for other in others:
+            other.close()
+        assert np.allclose(await heard(activity), first, atol=1e-6)
 
 
 class CountingModel:
