@@ -47,8 +47,10 @@ async def gateway(
     module: str = "voicegate",
     options: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
+    root: Path = ROOT,
 ) -> AsyncIterator[RunningGateway]:
-    """The gateway at ``url``, or one of our own: ``python -m module [serve] --port N options``.
+    """The gateway at ``url``, or one of our own: ``python -m module [serve] --port N options``, of the tree
+    at ``root``.
 
     ``settings`` are variables of its environment; ``{port}`` in a value stands for its port.
 
@@ -65,10 +67,10 @@ async def gateway(
         command = [sys.executable, "-m", module, *(["serve"] if module == "voicegate" else []), "--port", str(port)]
         environment = {**os.environ, "VOICEGATE_DATA_DIR": str(Path(folder, "data")), "VOICEGATE_LOG_LEVEL": "info"}
         environment |= {name: value.replace("{port}", str(port)) for name, value in (settings or {}).items()}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "codecs")])
+        environment["PYTHONPATH"] = os.pathsep.join([str(root), str(root / "codecs")])
         with log.open("wb") as output:  # noqa: ASYNC230 - before anything is measured
             process = await asyncio.create_subprocess_exec(
-                *command, *options, stdout=output, stderr=output, env=environment, cwd=ROOT
+                *command, *options, stdout=output, stderr=output, env=environment, cwd=root
             )
         try:
             await _ready(port, process, log)
