@@ -131,6 +131,107 @@ class Settings(BaseSettings):
         SecretStr(""), description="Secret shared with the TURN servers; makes each caller's short-lived credentials."
     )
 
+    # --- phones: Vonage, Genesys, and exchanges of one's own ---
+    vonage_signature_secrets: SecretStr = Field(
+        SecretStr(""), description="Signature secrets of the Vonage account, separated by commas; all verify."
+    )
+    vonage_rate_hz: Literal[8000, 16000, 24000] = Field(16000, description="Audio that our answer to Vonage asks for.")
+    vonage_payload_hash: bool = Field(
+        True, description="Refuse a Vonage webhook whose body is not the one that its token vouches for."
+    )
+    genesys_keys: SecretStr = Field(
+        SecretStr(""), description="Genesys API keys and client secrets (base64), `key:secret`, separated by commas."
+    )
+    genesys_unsigned: bool = Field(False, description="A Genesys key without a secret (`key:`) may open unsigned.")
+    genesys_packet_ms: int = Field(
+        200, ge=20, le=1000, multiple_of=20, description="Audio in one message to Genesys, which limits their number."
+    )
+    jambonz_credentials: SecretStr = Field(
+        SecretStr(""), description="`user:password` of the `listen` verb's `wsAuth`."
+    )
+    jambonz_streaming: bool = Field(
+        True, description="The `listen` verb has `bidirectionalAudio.streaming`; else we answer in clips."
+    )
+    jambonz_output_rate_hz: Literal[0, 8000, 16000, 24000, 48000] = Field(
+        0, description="The verb's `bidirectionalAudio.sampleRate`; 0: that of the caller's audio."
+    )
+    jambonz_marks: bool = Field(True, description="Ask jambonz for marks; some versions return them at once.")
+    freeswitch_credentials: SecretStr = Field(
+        SecretStr(""), description="`user:password` that FreeSWITCH sends (`STREAM_EXTRA_HEADERS`)."
+    )
+    freeswitch_rate_hz: Literal[8000, 16000] = Field(
+        8000, description="Sampling rate of `uuid_audio_stream`, where neither metadata nor address tell it."
+    )
+    freeswitch_playback: Literal["raw", "wav", "binary"] = Field(
+        "raw", description="How `mod_audio_stream` gets our audio: in clips (open build), or binary (from 1.0.3)."
+    )
+    freeswitch_clip_ms: int = Field(
+        200, ge=40, le=1000, multiple_of=20, description="Length of a clip; nothing stops one that plays."
+    )
+    freeswitch_fork_streaming: bool = Field(
+        True, description="`mod_audio_fork` takes binary audio back; else we answer in clips."
+    )
+    asterisk_credentials: SecretStr = Field(
+        SecretStr(""), description="`user:password` of Asterisk's `websocket_client.conf`."
+    )
+    asterisk_answer: bool = Field(False, description="We answer the WebSocket channel (dial option `n`).")
+    asterisk_buffering: bool = Field(False, description="Use `START_MEDIA_BUFFERING` on the WebSocket channel.")
+    asterisk_format: Literal["ulaw", "alaw", "slin", "slin16", "slin24", "slin48"] = Field(
+        "ulaw", description="Format of WebSocket channels that do not tell it (first versions)."
+    )
+    audiosocket: bool = Field(False, description="Listen for Asterisk's AudioSocket.")
+    audiosocket_host: str = Field("127.0.0.1", description="Address that AudioSocket listens on. It is not encrypted.")
+    audiosocket_port: int = Field(9092, ge=0, le=65535, description="Port of AudioSocket; 0 takes a free one.")
+    audiosocket_credentials: SecretStr = Field(
+        SecretStr(""), description="`user:password` with which the dial plan asks for a call's UUID."
+    )
+    audiosocket_open: bool = Field(False, description="Take calls on AudioSocket with any UUID; on loopback only.")
+    audiosocket_rate_hz: Literal[0, 8000, 16000, 24000, 48000] = Field(
+        8000, description="Audio of AudioSocket; 0: as the first audio that comes."
+    )
+    audiosocket_types: str = Field(
+        "", description="Audio types of an AudioSocket build, such as `0x10=8000,0x11=16000`. Empty: today's table."
+    )
+
+    # --- phones ---
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#]+/?)?$",
+        description="The gateway's address as phone carriers know it, such as `https://voice.example.com`; part of "
+        "what they sign. Empty: taken from each request, for development.",
+    )
+    phone_numbers: str = Field(
+        "",
+        description="Agents by the number that was called: `+15551234567=sales,*=default`. Empty: the default agent.",
+    )
+    twilio_account_sid: str = Field("", description="Twilio account, for hanging up and transferring.")
+    twilio_auth_token: SecretStr = Field(
+        SecretStr(""), description="Its auth token: checks webhooks and streams. Empty: calls on loopback only."
+    )
+    twilio_api_url: str = Field("https://api.twilio.com", pattern=r"^https?://", description="Twilio's REST API.")
+    telnyx_public_key: str = Field("", description="Telnyx public key in base64: checks webhooks.")
+    telnyx_api_key: SecretStr = Field(SecretStr(""), description="Telnyx API key, for hanging up and transferring.")
+    telnyx_api_url: str = Field("https://api.telnyx.com", pattern=r"^https?://", description="Telnyx's REST API.")
+    telnyx_stream_token: SecretStr = Field(
+        SecretStr(""), description="`stream_auth_token` of streams that are started by Call Control."
+    )
+    telnyx_codec: Literal["PCMU", "PCMA", "L16", "OPUS"] = Field("PCMU", description="Codec that is sent to Telnyx.")
+    telnyx_rate_hz: int = Field(8_000, ge=8_000, le=48_000, description="Its rate: 8000, 16000, 24000 or 48000.")
+    telnyx_l16_order: Literal["big", "little"] = Field("big", description="Byte order of Telnyx's L16.")
+    plivo_auth_id: str = Field("", description="Plivo account, for hanging up and transferring.")
+    plivo_auth_token: SecretStr = Field(
+        SecretStr(""), description="Its auth token: checks webhooks. Empty: calls on loopback only."
+    )
+    plivo_api_url: str = Field("https://api.plivo.com", pattern=r"^https?://", description="Plivo's REST API.")
+    plivo_content_type: Literal["audio/x-mulaw;rate=8000", "audio/x-l16;rate=8000", "audio/x-l16;rate=16000"] = Field(
+        "audio/x-mulaw;rate=8000", description="Audio that is asked of Plivo."
+    )
+    plivo_l16_order: Literal["big", "little"] = Field("little", description="Byte order of Plivo's L16.")
+    exotel_username: str = Field("", description="User name in the address that Exotel's applet has.")
+    exotel_password: SecretStr = Field(
+        SecretStr(""), description="Password in that address. Empty: calls on loopback only."
+    )
+
     # --- logs ---
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -171,7 +272,7 @@ def _complaint(problem: dict[str, object]) -> str:
     name = str(location[0]) if isinstance(location, tuple) and location else "?"
     known = name if name not in Settings.model_fields else variable(name)
     given = problem.get("input")
-    shown = "" if any(word in known.lower() for word in ("key", "secret")) else f"={given!r}"
+    shown = "" if any(word in known.lower() for word in ("key", "secret", "credentials")) else f"={given!r}"
     return f"{known}{shown}: {problem['msg']}"
 
 

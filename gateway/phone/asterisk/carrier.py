@@ -32,4 +32,5 @@ def asterisk(config: AsteriskConfig) -> Carrier:
         open=lambda upgrade: AsteriskProtocol(options, Address(query_in(upgrade.query))),
         vouch=lambda upgrade, _now_s: vouched(upgrade, config.credentials),
         subprotocols=(SUBPROTOCOL,),
+        guarded=bool(config.credentials),
     )

@@ -41,6 +41,8 @@ class AudioSocketOptions:
     (for the channel driver with ``c(slin16)``); the call begins with it."""
     types: Mapping[int, int] = field(default_factory=lambda: dict(wire.AUDIO_RATES_HZ))
     """Rate by message type; builds differ."""
+    secret_uuid: bool = True
+    """The UUID is a capability that we handed out. False: it is any name of the call."""
 
 
 class AudioSocketProtocol:
@@ -132,8 +134,9 @@ class AudioSocketProtocol:
             raise _broken("bad_format", f"{rate_hz} Hz is not one of {RATES_HZ} that the type table has")
         self._rate_hz = rate_hz
         audio = PhoneFormat("pcm16", rate_hz)
-        # The UUID is what the dial plan got from us: whoever knows it may speak, once.
-        return Began(PhoneCall(NAME, self._call_id, token=self._call_id), audio, audio)
+        # Whoever knows a UUID that the dial plan got from us may speak, once.
+        token = self._call_id if self._options.secret_uuid else ""
+        return Began(PhoneCall(NAME, self._call_id, token=token), audio, audio)
 
     def _audio_type(self) -> int:
         return next(kind for kind, rate in self._options.types.items() if rate == self._rate_hz)

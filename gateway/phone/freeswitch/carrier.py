@@ -55,6 +55,7 @@ def freeswitch(config: FreeswitchConfig) -> Carrier:
         open=open_protocol,
         vouch=lambda upgrade, _now_s: vouched(upgrade, config.credentials),
         subprotocols=SUBPROTOCOLS,
+        guarded=bool(config.credentials),
     )
 
 

@@ -40,4 +40,6 @@ def genesys(config: GenesysConfig) -> Carrier:
         signed = verify(upgrade, keys, now_s)
         return Once(f"{NAME}:{signed.api_key}:{signed.nonce}", signed.expires) if signed.nonce else True
 
-    return Carrier(NAME, open=open_protocol, vouch=vouch, max_message_bytes=_MAX_MESSAGE_BYTES)
+    return Carrier(
+        NAME, open=open_protocol, vouch=vouch, max_message_bytes=_MAX_MESSAGE_BYTES, guarded=bool(keys.secrets)
+    )

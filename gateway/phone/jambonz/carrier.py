@@ -31,4 +31,5 @@ def jambonz(config: JambonzConfig) -> Carrier:
         open=lambda _upgrade: ListenProtocol(options, str(uuid.uuid4())),
         vouch=lambda upgrade, _now_s: vouched(upgrade, config.credentials),
         subprotocols=SUBPROTOCOLS,
+        guarded=bool(config.credentials),
     )

@@ -31,5 +31,6 @@ def vonage(config: VonageConfig) -> Carrier:
         NAME,
         open=lambda _upgrade: VonageProtocol(str(uuid.uuid4())),
         vouch=lambda _upgrade, _now_s: False,
+        guarded=bool(config.signature_secrets),
         answer=VonageAnswer(keys, config.rate_hz),
     )

@@ -49,6 +49,12 @@ def test_the_rate_may_be_that_of_the_first_audio() -> None:
     assert protocol.play(b"\1\2") == [SendBinary(b"\x12\x00\x02\1\2")]
 
 
+def test_where_any_uuid_is_taken_it_is_no_capability() -> None:
+    (began,) = AudioSocketProtocol(AudioSocketOptions(secret_uuid=False)).receive_binary(HELLO)
+    assert isinstance(began, Began)
+    assert (began.call.call_id, began.call.token) == (str(CALL), "")
+
+
 def test_the_type_table_is_a_setting() -> None:
     protocol = AudioSocketProtocol(AudioSocketOptions(rate_hz=16_000, types={0x10: 8_000, 0x11: 16_000}))
     protocol.receive_binary(HELLO)
