@@ -56,6 +56,9 @@ class Incoming:
     else let the call end."""
     over: bool = False
     """The call has ended; there is nothing to connect."""
+    token: str = field(default="", repr=False)
+    """The capability, where the carrier's line can carry one of its own form only; as hard to guess as ours. Empty: one
+    is made."""
 
 
 @dataclass(frozen=True, slots=True)

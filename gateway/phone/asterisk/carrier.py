@@ -30,7 +30,7 @@ def asterisk(config: AsteriskConfig) -> Carrier:
     return Carrier(
         NAME,
         open=lambda upgrade: AsteriskProtocol(options, Address(query_in(upgrade.query))),
-        vouch=lambda upgrade, _now_s: vouched(upgrade, config.credentials),
+        vouch=lambda upgrade, _now_s: vouched(upgrade.headers, config.credentials),
         subprotocols=(SUBPROTOCOL,),
         guarded=bool(config.credentials),
     )

@@ -53,7 +53,7 @@ def freeswitch(config: FreeswitchConfig) -> Carrier:
     return Carrier(
         NAME,
         open=open_protocol,
-        vouch=lambda upgrade, _now_s: vouched(upgrade, config.credentials),
+        vouch=lambda upgrade, _now_s: vouched(upgrade.headers, config.credentials),
         subprotocols=SUBPROTOCOLS,
         guarded=bool(config.credentials),
     )

@@ -29,7 +29,7 @@ def jambonz(config: JambonzConfig) -> Carrier:
     return Carrier(
         options.name,
         open=lambda _upgrade: ListenProtocol(options, str(uuid.uuid4())),
-        vouch=lambda upgrade, _now_s: vouched(upgrade, config.credentials),
+        vouch=lambda upgrade, _now_s: vouched(upgrade.headers, config.credentials),
         subprotocols=SUBPROTOCOLS,
         guarded=bool(config.credentials),
     )

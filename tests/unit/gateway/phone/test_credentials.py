@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.phone.credentials import vouched
-from gateway.phone.protocol import Upgrade
 from voicegate.kernel.errors import RefusedCall
 
 
@@ -15,16 +14,16 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def upgrade(header: str) -> Upgrade:
-    return Upgrade("/phone/x", headers={"authorization": header})
+def headers(header: str) -> dict[str, str]:
+    return {"authorization": header}
 
 
 def test_the_right_user_and_password() -> None:
-    assert vouched(upgrade(basic("pbx:pässword")), "pbx:pässword")
+    assert vouched(headers(basic("pbx:pässword")), "pbx:pässword")
 
 
 def test_where_none_are_expected_nothing_is_proved() -> None:
-    assert not vouched(upgrade(basic("pbx:password")), "")
+    assert not vouched(headers(basic("pbx:password")), "")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_where_none_are_expected_nothing_is_proved() -> None:
 )
 def test_others_are_refused(header: str, code: str) -> None:
     with pytest.raises(RefusedCall) as refusal:
-        vouched(upgrade(header), "pbx:password")
+        vouched(headers(header), "pbx:password")
     assert refusal.value.code == code
 
 
@@ -48,4 +47,4 @@ def test_others_are_refused(header: str, code: str) -> None:
 def test_any_header_is_refused_in_words(text: str) -> None:
     for header in (text, "Basic " + text):
         with pytest.raises(RefusedCall):
-            vouched(upgrade(header), "pbx:password")
+            vouched(headers(header), "pbx:password")
