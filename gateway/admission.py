@@ -4,6 +4,7 @@ The order is fixed: cheap and anonymous checks first, the token before anything 
 spending of a single-use token last, so that a refusal for another reason does not burn it.
 """
 
+import base64
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,6 +82,18 @@ class Pass:
     anonymous: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LinePass:
+    """A phone carrier's connection that may come up; whether its call may begin is decided when it says which it is."""
+
+    vouched: bool
+    """It has proved that a call may begin."""
+    anonymous: bool
+    """It has not, and may do without (loopback development mode)."""
+    agent: str = ""
+    """The only agent that it may talk to; empty: any."""
+
+
 class Admission:
     """One a process."""
 
@@ -123,6 +136,21 @@ class Admission:
             self.refused(refusal.code)
             raise
 
+    async def admit_line(self, knock: Knock, *, proven: bool, guarded: bool) -> LinePass:
+        """Decide on a connection, or a webhook, of a phone carrier: it names no session. ``proven``: it carries the
+        carrier's own proof, else a token of ours is looked for (Bearer, or as the password of HTTP Basic). ``guarded``:
+        the carrier's proofs are set up, so nobody does without.
+
+        Raises:
+            RefusedCall: as :meth:`admit`.
+            StateUnavailable: a single-use token cannot be checked now.
+        """
+        try:
+            return await self._admit_line(knock, proven, guarded)
+        except RefusedCall as refusal:
+            self.refused(refusal.code)
+            raise
+
     def identify(self, knock: Knock) -> Pass:
         """Who asks, for a question beside a call: no single-use token is spent, and nothing of our state is told.
 
@@ -134,6 +162,17 @@ class Admission:
         if token is None:
             return self._anonymous(knock)
         return Pass(knock.session_id, self._tokens.verify(token, knock.session_id).agent)
+
+    async def spend_once(self, name: str, expires: int) -> None:
+        """A proof that is good once, until ``expires`` (seconds since the epoch).
+
+        Raises:
+            RefusedCall: ``token_used``.
+            StateUnavailable: it cannot be checked now.
+        """
+        if not await self._spent.spend(name, expires):
+            self.refused("token_used")
+            raise RefusedCall("token_used", "this proof was used before")
 
     def refused(self, code: str) -> None:
         """Count a refusal."""
@@ -156,19 +195,12 @@ class Admission:
             self._gauge.set(self._open)
 
     async def _admit(self, knock: Knock) -> Pass:
-        if self.draining:
-            raise RefusedCall("draining", "this process is shutting down; connect again")
+        self._check_draining()
         self._check_rate(knock.peer)
-        if self._full(knock.session_id):
-            raise RefusedCall("busy", "this process is at its limit; try again in a moment", retry_after_s=_BUSY_S)
+        self._check_full(knock.session_id)
         if not SESSION_ID.fullmatch(knock.session_id):
             raise RefusedCall("bad_session_id", "a session id is 1 to 64 characters of A-Z a-z 0-9 _ -")
-        if _QUERY_TOKENS.intersection(name.lower() for name in knock.query_names):
-            raise RefusedCall(
-                "token_in_query",
-                "a token in the address ends up in logs; send it as 'Authorization: Bearer' or as the subprotocol "
-                f"'{TOKEN_SUBPROTOCOL}<token>', and replace the one that was sent",
-            )
+        self._check_query(knock)
         token = presented_token(knock.authorization, knock.subprotocols)
         if token is None:
             granted = self._anonymous(knock)
@@ -180,6 +212,45 @@ class Admission:
         if claims.token_id and not await self._spent.spend(claims.token_id, claims.expires):
             raise RefusedCall("token_used", "this token was good for one call; get a new one")
         return Pass(knock.session_id, claims.agent)
+
+    async def _admit_line(self, knock: Knock, proven: bool, guarded: bool) -> LinePass:
+        self._check_draining()
+        self._check_full(knock.session_id)
+        if not proven:  # all calls of a carrier come from few addresses
+            self._check_rate(knock.peer)
+        self._check_query(knock)
+        token = None if proven else presented_token(basic_as_bearer(knock.authorization), knock.subprotocols)
+        claims = self._tokens.verify(token, knock.session_id) if token is not None else None
+        anonymous = not (proven or claims or guarded) and self._may_be_anonymous(knock)
+        self._check_room()
+        await self._ready()
+        if claims and claims.token_id and not await self._spent.spend(claims.token_id, claims.expires):
+            raise RefusedCall("token_used", "this token was good for one call; get a new one")
+        return LinePass(proven or claims is not None, anonymous, claims.agent if claims else "")
+
+    def _may_be_anonymous(self, knock: Knock) -> bool:
+        """On loopback only: who may call a public gateway without a token may not for that pass for a carrier."""
+        try:
+            self._check_loopback(knock)
+        except RefusedCall:
+            return False
+        return origin_allowed(knock.origin, knock.host, self._config.allowed_origins)
+
+    def _check_draining(self) -> None:
+        if self.draining:
+            raise RefusedCall("draining", "this process is shutting down; connect again")
+
+    def _check_full(self, session_id: str) -> None:
+        if self._full(session_id):
+            raise RefusedCall("busy", "this process is at its limit; try again in a moment", retry_after_s=_BUSY_S)
+
+    def _check_query(self, knock: Knock) -> None:
+        if _QUERY_TOKENS.intersection(name.lower() for name in knock.query_names):
+            raise RefusedCall(
+                "token_in_query",
+                "a token in the address ends up in logs; send it as 'Authorization: Bearer' or as the subprotocol "
+                f"'{TOKEN_SUBPROTOCOL}<token>', and replace the one that was sent",
+            )
 
     def _check_room(self) -> None:
         if self._open >= self._config.max_connections:
@@ -224,3 +295,15 @@ def presented_token(authorization: str | None, subprotocols: Sequence[str]) -> s
         if entry.startswith(TOKEN_SUBPROTOCOL):
             return entry.removeprefix(TOKEN_SUBPROTOCOL)
     return None
+
+
+def basic_as_bearer(authorization: str | None) -> str | None:
+    """HTTP Basic (RFC 7617) with a token of ours as its password, as Bearer: many PBXs know no other."""
+    scheme, _, encoded = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return authorization
+    try:
+        _, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return "Bearer "
+    return f"Bearer {password}" if colon else "Bearer "

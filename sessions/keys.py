@@ -23,3 +23,18 @@ class SessionKeys(NamedTuple):
 def session_keys(session_id: str) -> SessionKeys:
     session = PREFIX + session_id
     return SessionKeys(session, f"{session}:events", f"{session}:transcript", f"{session}:lease")
+
+
+def agent_key(agent_id: str) -> str:
+    """Hash: a published agent's ``version`` and ``snapshot`` (JSON). It has no expiry."""
+    return f"voicegate:agent:{agent_id}"
+
+
+def note_key(name: str) -> str:
+    """String: a note of :class:`sessions.notes.SharedNotes`. It has an expiry."""
+    return f"voicegate:note:{name}"
+
+
+def spent_key(token_id: str) -> str:
+    """String: a single-use token that was used. It has an expiry."""
+    return f"voicegate:spent:{token_id}"

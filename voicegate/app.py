@@ -17,6 +17,7 @@ from gateway.drain import drain
 from gateway.health import Check, HealthCheck
 from gateway.load import LoadConfig
 from gateway.parts import build_parts
+from gateway.phone.door import phone_routes
 from gateway.server import build_application, serve
 from gateway.siblings import Worker
 from gateway.webrtc.whip import WhipDoor
@@ -30,6 +31,7 @@ from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
 from sessions.journal import Journal
 from sessions.lease import Leases
+from sessions.notes import SharedNotes
 from sessions.store import Store
 from voicegate.calls import CallRegistry, CallsConfig, State
 from voicegate.embedded.redis import RedisConfig, embedded_redis
@@ -43,6 +45,7 @@ from voicegate.kernel.observability.prometheus import PrometheusTelemetry
 from voicegate.kernel.telemetry import Telemetry
 from voicegate.load import follow_load
 from voicegate.metrics import event_metrics
+from voicegate.phones import phone_parts
 from voicegate.settings import Settings
 from voicegate.watchdog import watch_loop
 from voicegate.webrtc import webrtc_settings
@@ -90,17 +93,20 @@ async def running(
         calls, client = await _calls(settings, engines, conversations, redis_url, clock, telemetry, stack)
         gateway_config = replace(gateway_settings(settings), worker=worker)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        notes = SharedNotes(client, clock)
         parts = build_parts(
             gateway_config,
             calls,
             clock=clock,
             telemetry=telemetry,
+            spent=notes,
             checks={"redis": HealthCheck(lambda: _redis_answers(client), code="state_unavailable")},
         )
         directory = Directory(parts.admission, lambda: _agent_names(engines.agent))
         console = Console(await asyncio.to_thread(load_console))
         whip = WhipDoor(parts, webrtc_settings(settings), tasks)
-        routes = [*console.routes(), *directory.routes(), *whip.routes()]
+        phones = phone_parts(settings, calls, notes)
+        routes = [*console.routes(), *directory.routes(), *whip.routes(), *phone_routes(parts, phones)]
         application = build_application(parts, registry, routes=routes)
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
         if settings.late_ms:

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from gateway.phone.messages import Direction
 from voicegate.kernel.clock import Clock
 
 TOKEN_S: Final = 60.0
@@ -25,6 +26,9 @@ class Grant(msgspec.Struct, frozen=True):
     agent: str = ""
     returned: bool = False
     """The carrier came back with a call that we had: it goes on or ends, but does not begin."""
+    caller: str = ""
+    called: str = ""
+    direction: Direction = ""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -101,6 +105,10 @@ class Capabilities:
     async def hold(self, provider: str, call_id: str, held: Held) -> None:
         """Remember which conversation this call has."""
         await self._notes.put(_call_note(provider, call_id), msgspec.json.encode(held), self._hold_s)
+
+    async def release(self, provider: str, call_id: str) -> None:
+        """The conversation is over: if the carrier comes back, the call ends."""
+        await self._notes.take(_call_note(provider, call_id))
 
     async def held(self, provider: str, call_id: str) -> Held | None:
         found = await self._notes.read(_call_note(provider, call_id))

@@ -5,9 +5,9 @@ It satisfies :class:`gateway.websocket.carry.Driver`.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import structlog
@@ -26,6 +26,7 @@ from gateway.phone.messages import (
     MarkReturned,
     PeerPaused,
     PeerResumed,
+    PhoneCall,
     ProtocolViolation,
     Send,
     SendBinary,
@@ -35,6 +36,7 @@ from gateway.phone.messages import (
 from gateway.phone.missing import MissingAudio
 from gateway.phone.mouth import Mouth
 from gateway.phone.protocol import PhoneProtocol
+from gateway.phone.reception import Reception, Standing
 from gateway.phone.wire import Wire
 from gateway.websocket.ending import Ending, Exit, Farewell, MustClose
 from gateway.websocket.frames import FrameFeed
@@ -50,10 +52,6 @@ _MOST_UNSENT_BYTES: Final = 32 * 1024
 """What may wait for a carrier that does not read: two seconds of mu-law in JSON. Above it playout waits."""
 _BAD_PAYLOADS: Final = frozenset({"not_json", "bad_base64", "bad_audio", "wrong_kind"})
 
-Join: TypeAlias = Callable[[Began, bool], Awaitable[Conversation]]
-"""Let the call in: its start message, and whether the driver confirms what was heard. Raises RefusedCall,
-StateUnavailable."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -66,8 +64,7 @@ class _Line:
     feed: FrameFeed
     missing: MissingAudio
     mouth: Mouth
-    rate_hz: int
-    """Of what is heard; the length of linear and companded audio follows from its bytes."""
+    call: PhoneCall
 
 
 class PhoneDriver:
@@ -77,7 +74,8 @@ class PhoneDriver:
         self,
         wire: Wire,
         protocol: PhoneProtocol,
-        join: Join,
+        reception: Reception,
+        standing: Standing,
         leaving: Exit,
         *,
         provider: str,
@@ -86,7 +84,8 @@ class PhoneDriver:
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
-        self._wire, self._protocol, self._join, self._leaving = wire, protocol, join, leaving
+        self._wire, self._protocol, self._leaving = wire, protocol, leaving
+        self._reception, self._standing = reception, standing
         self._provider, self._hold, self._limits = provider, hold, limits
         self._now = clock.monotonic
         self._telemetry = telemetry
@@ -138,7 +137,11 @@ class PhoneDriver:
                 pass
 
     async def farewell(self, ending: Ending) -> None:
-        if self._line is None or self._over:
+        if self._line is None:
+            return
+        if ending.code is CloseCode.NORMAL and ending.farewell != "detach":
+            await self._reception.release(self._line.call)
+        if self._over:
             return
         self._send(self._protocol.hang_up(ending.reason))
         if patience := self._protocol.traits.farewell_s:
@@ -207,7 +210,7 @@ class PhoneDriver:
 
     async def _begin(self, began: Began) -> None:
         try:
-            conversation = await self._join(began, self._protocol.traits.buffers)
+            conversation = await self._reception.join(began, self._standing, confirms=self._protocol.traits.buffers)
         except (RefusedCall, StateUnavailable) as refusal:
             self._send(self._protocol.refused(refusal.code))
             code = CloseCode.TRY_AGAIN if refusal.code in _LATER else CloseCode.POLICY
@@ -220,7 +223,7 @@ class PhoneDriver:
             FrameFeed(conversation, resampled=heard.rate_hz != PIPELINE_RATE_HZ),
             MissingAudio(self._now()),
             Mouth(conversation, self._protocol, spoken, self._send),
-            heard.rate_hz,
+            began.call,
         )
         self._attached.set()
         self._send(self._protocol.accepted())

@@ -146,14 +146,12 @@ class Carrier:
     vouch: Callable[[Upgrade, float], bool | Once]
     """Whether the upgrade itself proves that a call may begin. False: a capability token must come too. :class:`Once`:
     it does, and the door spends it, so that a replay is refused. The second argument is UTC in seconds since the epoch.
-    Raises :class:`~voicegate.kernel.errors.RefusedCall` (``forged``,
-    ``unauthorized``) where it carries a wrong proof, or none where the settings want one: fail closed."""
+    Raises :class:`~voicegate.kernel.errors.RefusedCall` (``forged``, ``unauthorized``) where it carries a wrong proof,
+    or none where the settings want one: fail closed."""
     subprotocols: tuple[str, ...] = ()
     """Chosen in this order from those the peer offers; a peer that offers none is taken too."""
     max_message_bytes: int = 64 * 1024
     guarded: bool = False
     """A secret of the carrier is set: then its proofs are asked for in loopback development mode too."""
-    replay_key: Callable[[Upgrade], str] | None = None
-    """A name for the upgrade's own proof (a nonce), which may be used once; empty: none."""
     answer: "AnswerRule | None" = None
     """Its answer webhook."""

@@ -1,6 +1,6 @@
 """Whether a phone call may begin, which agent gets it, and whether it goes on with a conversation it had before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -9,7 +9,7 @@ from gateway.conversation import CallRequest, Calls, Conversation, Resume
 from gateway.phone.capability import Capabilities, Grant, Held
 from gateway.phone.messages import Began, PhoneCall
 from gateway.phone.numbers import NumberPlan
-from voicegate.kernel.errors import RefusedCall
+from voicegate.kernel.errors import RefusedCall, StateUnavailable
 from voicegate.kernel.ids import SessionId, new_session_id
 
 _MAX_TOKEN_CHARACTERS: Final = 256
@@ -27,6 +27,8 @@ class Standing:
     """Loopback development mode: nothing needs to be proved."""
     token: str = ""
     """From the path."""
+    agent: str = ""
+    """The only agent that may be talked to; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Reception:
             StateUnavailable: the token cannot be checked now.
         """
         grant = await self._redeem(began.call, standing)
+        began = replace(began, call=_filled(began.call, grant))
         known = grant is not None or standing.vouched
         if known:
             held = await self.capabilities.held(began.call.provider, began.call.call_id)
@@ -50,12 +53,20 @@ class Reception:
                 return conversation
         if grant is not None and grant.returned:
             raise RefusedCall("gone", "the call came back, but its conversation has ended")
-        agent = (grant.agent if grant is not None else "") or self.numbers.agent_for(began.call.called)
+        routed = (grant.agent if grant is not None else "") or self.numbers.agent_for(began.call.called)
+        agent = standing.agent or routed
         conversation = await self.calls.attach(_request(began, new_session_id(), confirms, agent=agent))
         if known:
             held = Held(conversation.session_id, conversation.resume_secret)
             await self._remember(began.call, held)
         return conversation
+
+    async def release(self, call: PhoneCall) -> None:
+        """The conversation is over. Never raises."""
+        try:
+            await self.capabilities.release(call.provider, call.call_id)
+        except StateUnavailable:
+            _log.warning("a phone call's end could not be noted", provider=call.provider)
 
     async def _redeem(self, call: PhoneCall, standing: Standing) -> Grant | None:
         token = call.token or standing.token
@@ -77,13 +88,14 @@ class Reception:
         except RefusedCall as refusal:
             if refusal.code != "gone":
                 raise
+            await self.release(began.call)
             return None
 
     async def _remember(self, call: PhoneCall, held: Held) -> None:
         try:
             await self.capabilities.hold(call.provider, call.call_id, held)
-        except Exception:  # the call is up; it only cannot be resumed
-            _log.exception("a phone call's conversation could not be noted")
+        except StateUnavailable:  # the call is up; it only cannot be resumed
+            _log.warning("a phone call's conversation could not be noted", provider=call.provider)
 
 
 def _request(
@@ -99,6 +111,18 @@ def _request(
         output_format=str(began.spoken),
         context=context_of(began.call),
         resume=resume,
+    )
+
+
+def _filled(call: PhoneCall, grant: Grant | None) -> PhoneCall:
+    """What the webhook said, where the stream does not say it."""
+    if grant is None:
+        return call
+    return replace(
+        call,
+        caller=call.caller or grant.caller,
+        called=call.called or grant.called,
+        direction=call.direction or grant.direction,
     )
 
 

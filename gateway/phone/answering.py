@@ -1,0 +1,107 @@
+"""``POST /phone/{provider}/answer``: a carrier asks what to do with a call; the answer is its stream verb.
+
+The signature is checked before anything is read from the body, and what a capability stands for stays with us.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from gateway.parts import GatewayParts
+from gateway.phone.capability import Grant
+from gateway.phone.messages import Once, PhoneCall
+from gateway.phone.parts import PhoneParts, headers_of, knock_of
+from gateway.phone.protocol import Carrier
+from gateway.phone.webhook import Answer, AnswerRule, Incoming, Webhook
+from gateway.problems import problem_response
+from voicegate.kernel.errors import RefusedCall, StateUnavailable
+
+_MAX_BODY_BYTES: Final = 64 * 1024
+_BODY_S: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDoor:
+    """The handler of the route."""
+
+    parts: GatewayParts
+    phones: PhoneParts
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        try:
+            return await self._answer(request)
+        except RefusedCall as refusal:
+            _log.info("phone webhook refused", code=refusal.code, peer=request.remote)
+            return problem_response(refusal)
+        except StateUnavailable:
+            self.parts.admission.refused("state_unavailable")
+            message = "the state store is away; new calls cannot be taken"
+            return problem_response(RefusedCall("state_unavailable", message))
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        carrier = self.phones.carrier(request.match_info["provider"])
+        rule = carrier.answer
+        if rule is None or request.method not in rule.methods:
+            raise RefusedCall("unknown_carrier", f"{carrier.name} has no webhook with {request.method}")
+        webhook = await self._read(request)
+        await self._check(request, carrier, rule, webhook)
+        incoming = rule.read(webhook)
+        answer = await self._decide(rule, incoming, webhook.public_url)
+        headers = {"Cache-Control": "no-store", "Content-Type": answer.content_type}
+        return web.Response(body=answer.body, headers=headers)
+
+    async def _check(self, request: web.Request, carrier: Carrier, rule: AnswerRule, webhook: Webhook) -> None:
+        forgery: RefusedCall | None = None
+        proof: Once | None = None
+        try:
+            proof = rule.verify(webhook, self.parts.clock.utc().timestamp())
+        except RefusedCall as refusal:
+            forgery = refusal
+        knock = knock_of(request, carrier.name)
+        line = await self.parts.admission.admit_line(knock, proven=forgery is None, guarded=carrier.guarded)
+        if forgery is not None and not (line.vouched or line.anonymous):
+            self.parts.admission.refused(forgery.code)
+            raise forgery
+        if proof is not None:
+            await self.parts.admission.spend_once(proof.key, proof.expires)
+
+    async def _decide(self, rule: AnswerRule, incoming: Incoming, public_url: str) -> Answer:
+        call, capabilities = incoming.call, self.phones.capabilities
+        if incoming.over or (incoming.returned and await capabilities.held(call.provider, call.call_id) is None):
+            return rule.hang_up(incoming)
+        token = await capabilities.grant(_grant(call, self.phones.numbers.agent_for(call.called), incoming.returned))
+        stream_url = f"{public_url.replace('http', 'ws', 1)}/phone/{call.provider}"
+        _log.info("phone call answered", provider=call.provider, call_id=call.call_id, returned=incoming.returned)
+        return rule.connect(incoming, stream_url=stream_url, token=token)
+
+    async def _read(self, request: web.Request) -> Webhook:
+        if (request.content_length or 0) > _MAX_BODY_BYTES:
+            raise RefusedCall("bad_webhook", f"a webhook has at most {_MAX_BODY_BYTES} bytes")
+        try:
+            async with asyncio.timeout(_BODY_S):
+                body = await request.content.read(_MAX_BODY_BYTES + 1)
+                while not request.content.at_eof() and len(body) <= _MAX_BODY_BYTES:
+                    body += await request.content.read(_MAX_BODY_BYTES + 1 - len(body))
+        except TimeoutError:
+            raise RefusedCall("too_slow", "the body did not come in time") from None
+        if len(body) > _MAX_BODY_BYTES:
+            raise RefusedCall("bad_webhook", f"a webhook has at most {_MAX_BODY_BYTES} bytes")
+        path, _, query = request.raw_path.partition("?")
+        return Webhook(request.method, path, query, headers_of(request), body, self.phones.url_of(request))
+
+
+def _grant(call: PhoneCall, agent: str, returned: bool) -> Grant:
+    return Grant(
+        call.provider,
+        call.call_id,
+        agent=agent,
+        returned=returned,
+        caller=call.caller,
+        called=call.called,
+        direction=call.direction,
+    )

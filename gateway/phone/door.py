@@ -1,0 +1,129 @@
+"""``WS /phone/{provider}`` and ``WS /phone``: refuse in words before the upgrade, or upgrade and carry the call."""
+
+from dataclasses import dataclass, replace
+
+import structlog
+from aiohttp import web
+
+from gateway.parts import GatewayParts
+from gateway.phone.answering import AnswerDoor
+from gateway.phone.auto import AUTO
+from gateway.phone.driver import PhoneDriver
+from gateway.phone.messages import Once
+from gateway.phone.parts import PhoneParts, headers_of, knock_of
+from gateway.phone.protocol import Carrier, PhoneProtocol, Upgrade
+from gateway.phone.reception import Standing
+from gateway.problems import problem_response
+from gateway.websocket.carry import carry
+from gateway.websocket.ending import Ending, Exit
+from gateway.websocket.link import Link, open_socket
+from voicegate.kernel.errors import RefusedCall, StateUnavailable
+
+_log = structlog.get_logger(__name__)
+
+
+def phone_routes(parts: GatewayParts, phones: PhoneParts) -> list[web.RouteDef]:
+    """The routes of all carriers."""
+    answer, door = AnswerDoor(parts, phones).__call__, PhoneDoor(parts, phones).__call__
+    return [
+        web.route("*", "/phone/{provider}/answer", answer),
+        web.get("/phone", door),
+        web.get("/phone/{provider}", door),
+        web.get("/phone/{provider}/{token}", door),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneDoor:
+    """The handler of the streams' routes."""
+
+    parts: GatewayParts
+    phones: PhoneParts
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except RefusedCall as refusal:
+            _log.info("phone stream refused", code=refusal.code, peer=request.remote)
+            return problem_response(refusal)
+        except StateUnavailable:
+            self.parts.admission.refused("state_unavailable")
+            message = "the state store is away; new calls cannot be taken"
+            return problem_response(RefusedCall("state_unavailable", message))
+        except ConnectionResetError:
+            return web.Response(status=400)  # the carrier left during the upgrade: nobody reads this
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        carrier = self.phones.carrier(request.match_info.get("provider", AUTO))
+        response = open_socket(
+            protocols=carrier.subprotocols,
+            max_message_bytes=carrier.max_message_bytes,
+            heartbeat_s=self.parts.config.limits.heartbeat_s,
+        )
+        if not response.can_prepare(request):
+            self._refuse("not_a_websocket", "connect with a WebSocket client (RFC 6455, version 13)")
+        upgrade = self._upgrade(request)
+        standing = await self._standing(request, carrier, upgrade)
+        protocol = carrier.open(upgrade)
+        with self.parts.admission.seat(), self.parts.connections.member() as leaving:
+            await response.prepare(request)
+            transport = request.transport
+            if transport is None:
+                raise ConnectionResetError("the carrier left during the upgrade")
+            link = Link(response, transport, self.parts.clock.monotonic)
+            await self._carry(link, protocol, carrier, standing, leaving)
+        return response
+
+    async def _standing(self, request: web.Request, carrier: Carrier, upgrade: Upgrade) -> Standing:
+        now = self.parts.clock.utc().timestamp()
+        try:
+            vouched = carrier.vouch(upgrade, now)
+        except RefusedCall as refusal:
+            self.parts.admission.refused(refusal.code)
+            raise
+        knock = knock_of(request, carrier.name)
+        line = await self.parts.admission.admit_line(knock, proven=bool(vouched), guarded=carrier.guarded)
+        if isinstance(vouched, Once):
+            await self.parts.admission.spend_once(vouched.key, vouched.expires)
+        return Standing(line.vouched, line.anonymous, upgrade.token, line.agent)
+
+    async def _carry(
+        self, link: Link, protocol: PhoneProtocol, carrier: Carrier, standing: Standing, leaving: Exit
+    ) -> None:
+        driver = PhoneDriver(
+            link,
+            protocol,
+            self.phones.reception,
+            standing,
+            leaving,
+            provider=carrier.name,
+            hold=self.parts.connections.hold,
+            limits=self.parts.config.limits,
+            clock=self.parts.clock,
+            telemetry=self.parts.telemetry,
+        )
+        limits = self.parts.config.limits
+        traits = protocol.traits
+        limits = replace(limits, start_timeout_s=traits.handshake_s, session_s=min(limits.session_s, traits.session_s))
+        self._closed(await carry(link, driver, leaving, self.parts.metronome, limits), carrier)
+
+    def _upgrade(self, request: web.Request) -> Upgrade:
+        path, _, query = request.raw_path.partition("?")
+        return Upgrade(
+            path,
+            query,
+            headers_of(request),
+            request.method,
+            request.match_info.get("token", ""),
+            request.headers.get("Host", ""),
+            self.phones.url_of(request),
+        )
+
+    def _refuse(self, code: str, message: str) -> None:
+        self.parts.admission.refused(code)
+        raise RefusedCall(code, message)
+
+    def _closed(self, ending: Ending, carrier: Carrier) -> None:
+        name = ending.code.name.lower()
+        self.parts.telemetry.counter("voicegate_gateway_closes_total", "Call connections closed", code=name).inc()
+        _log.info("phone stream closed", provider=carrier.name, code=int(ending.code), name=name, reason=ending.reason)

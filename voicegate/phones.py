@@ -1,0 +1,77 @@
+"""The phone carriers of a running application: settings in, the phone doors' parts out."""
+
+from gateway.conversation import Calls
+from gateway.phone.auto import auto
+from gateway.phone.capability import Capabilities, Notes
+from gateway.phone.exotel.carrier import ExotelConfig, exotel
+from gateway.phone.numbers import NumberPlan, read_numbers
+from gateway.phone.parts import PhoneParts
+from gateway.phone.plivo.carrier import PlivoConfig, plivo
+from gateway.phone.protocol import Carrier
+from gateway.phone.reception import Reception
+from gateway.phone.telnyx.carrier import TelnyxConfig, telnyx
+from gateway.phone.twilio.carrier import TwilioConfig, twilio
+from voicegate.kernel.errors import ConfigError
+from voicegate.settings import Settings, variable
+
+
+def phone_parts(settings: Settings, calls: Calls, notes: Notes) -> PhoneParts:
+    """Raises ConfigError: a carrier's setting is wrong."""
+    capabilities = Capabilities(notes, hold_s=settings.max_call_s + settings.resume_s)
+    numbers = _numbers(settings)
+    return PhoneParts(
+        carriers(settings),
+        capabilities,
+        Reception(calls, capabilities, numbers),
+        numbers,
+        settings.public_url.rstrip("/"),
+    )
+
+
+def carriers(settings: Settings) -> dict[str, Carrier]:
+    """All that this gateway speaks, by name."""
+    detected = (_twilio(settings), _telnyx(settings), _plivo(settings), _exotel(settings))
+    return {carrier.name: carrier for carrier in (*detected, auto(detected))}
+
+
+def _numbers(settings: Settings) -> NumberPlan:
+    try:
+        return read_numbers(settings.phone_numbers)
+    except ConfigError as error:
+        raise ConfigError(f"{variable('phone_numbers')}: {error}") from error
+
+
+def _twilio(settings: Settings) -> Carrier:
+    token = settings.twilio_auth_token.get_secret_value()
+    return twilio(TwilioConfig(settings.twilio_account_sid, token, settings.twilio_api_url))
+
+
+def _telnyx(settings: Settings) -> Carrier:
+    config = TelnyxConfig(
+        settings.telnyx_public_key,
+        settings.telnyx_api_key.get_secret_value(),
+        settings.telnyx_api_url,
+        settings.telnyx_stream_token.get_secret_value(),
+        settings.telnyx_codec,
+        settings.telnyx_rate_hz,
+        settings.telnyx_l16_order,
+    )
+    try:
+        return telnyx(config)
+    except ConfigError as error:
+        raise ConfigError(f"{variable('telnyx_public_key')}, {variable('telnyx_codec')}: {error}") from error
+
+
+def _plivo(settings: Settings) -> Carrier:
+    config = PlivoConfig(
+        settings.plivo_auth_id,
+        settings.plivo_auth_token.get_secret_value(),
+        settings.plivo_api_url,
+        settings.plivo_content_type,
+        settings.plivo_l16_order,
+    )
+    return plivo(config)
+
+
+def _exotel(settings: Settings) -> Carrier:
+    return exotel(ExotelConfig(settings.exotel_username, settings.exotel_password.get_secret_value()))
