@@ -23,9 +23,14 @@ PACKET_TICKS: Final = CLOCK_HZ // 50
 HANGOVER: Final = 10
 """Frames of silence encoded after speech: 200 ms."""
 
-BIT_RATE: Final = 24_000
-PROTECTED_BIT_RATE: Final = 32_000
-"""With second copies, so that they do not come out of the first one's quality."""
+COMPLEXITY: Final = 0
+BIT_RATE: Final = 32_000
+"""Bits are cheaper here than processor time. Mean log-spectral distance of decoded speech from the original at 16 kHz,
+and cost of a frame: complexity 10 at 24 kbit/s 5.1 dB and 158 µs, 5 at 24 kbit/s 5.2 dB and 117 µs, 0 at 32 kbit/s
+4.5 dB and 42 µs."""
+PROTECTED_BIT_RATE: Final = 40_000
+"""With second copies, so that they do not come out of the first one's quality. Below that, libopus at this complexity
+leaves them out at some rates of loss."""
 PROTECT_FROM: Final = 0.01
 """Share of packets lost from which on a second copy is sent."""
 
@@ -53,7 +58,7 @@ class AudioSender:
         rate_hz: int,
         sequence: int = 0,
         timestamp: int = 0,
-        complexity: int = 5,
+        complexity: int = COMPLEXITY,
     ) -> None:
         self.ssrc = ssrc
         self.rate_hz = rate_hz
@@ -133,6 +138,6 @@ class AudioSender:
 @cache
 def silent_packet(rate_hz: int) -> bytes:
     """20 ms of silence as an encoder at rest makes it at ``rate_hz``; needs no other packet before it."""
-    encoder = Encoder(rate_hz, bit_rate=BIT_RATE, complexity=0)
+    encoder = Encoder(rate_hz, bit_rate=BIT_RATE, complexity=COMPLEXITY)
     silence = np.zeros(frame_samples(rate_hz), np.int16)
     return [encoder.encode(silence) for _ in range(2 * HANGOVER)][-1]
