@@ -47,7 +47,6 @@ from voicegate.load import follow_load
 from voicegate.metrics import event_metrics
 from voicegate.phones import phone_parts
 from voicegate.settings import Settings
-from voicegate.watchdog import watch_loop
 from voicegate.webrtc import webrtc_settings
 from voicegate.words_log import log_words
 
@@ -61,6 +60,7 @@ class Running:
     redis_url: str
     engines: Engines
     calls: CallRegistry
+    telemetry: Telemetry
     drain: Callable[[], Coroutine[None, None, None]]
     """Take no new calls, let those in progress end or move; then leave :func:`running`."""
 
@@ -112,8 +112,15 @@ async def running(
         if settings.late_ms:
             following = tasks.create_task(follow_load(parts.load, allowance, calls, telemetry))
             stack.callback(following.cancel)
-        stack.enter_context(watch_loop(calls, telemetry))
-        yield Running(gateway.host, gateway.port, redis_url, engines, calls, lambda: drain(parts, gateway_config.drain))
+        yield Running(
+            gateway.host,
+            gateway.port,
+            redis_url,
+            engines,
+            calls,
+            telemetry,
+            lambda: drain(parts, gateway_config.drain),
+        )
 
 
 async def _calls(

@@ -18,6 +18,7 @@ from voicegate.app import Running, running
 from voicegate.kernel.errors import ConfigError
 from voicegate.kernel.observability.logs import LogConfig, configure_logs
 from voicegate.settings import Settings
+from voicegate.watchdog import watch_loop
 from voicegate.workers import Supervisor, end_with_parent, kept_port, serve_command, worker_of
 
 _log = structlog.get_logger(__name__)
@@ -66,9 +67,10 @@ async def _serve(settings: Settings, worker: Worker | None) -> None:
             gc.freeze()
             if worker is None or worker.index == 0:
                 _tell(application, worker.count if worker else 1)
-            await stop.wait()
-            _log.info("stopping", calls=application.calls.live)
-            await _first_of(application.drain(), hurry.wait())
+            with watch_loop(application.calls, application.telemetry):
+                await stop.wait()
+                _log.info("stopping", calls=application.calls.live)
+                await _first_of(application.drain(), hurry.wait())
     except* ConfigError as group:
         raise _first(group) from None
 
