@@ -17,6 +17,7 @@ from gateway.drain import drain
 from gateway.health import Check, HealthCheck
 from gateway.load import LoadConfig
 from gateway.parts import build_parts
+from gateway.phone.audiosocket.listener import audiosocket_listener
 from gateway.phone.door import phone_routes
 from gateway.server import build_application, serve
 from gateway.siblings import Worker
@@ -27,6 +28,7 @@ from pipeline.endpointing import EndpointingConfig
 from pipeline.ports import Agent, SeveralAgents
 from pipeline.session_config import Engines, SessionConfig
 from pipeline.turn_state import TurnConfig
+from sessions.agents import AgentShelf
 from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
 from sessions.journal import Journal
@@ -34,8 +36,10 @@ from sessions.lease import Leases
 from sessions.notes import SharedNotes
 from sessions.store import Store
 from voicegate.calls import CallRegistry, CallsConfig, State
+from voicegate.casting import Casting
 from voicegate.embedded.redis import RedisConfig, embedded_redis
-from voicegate.engines import open_engines
+from voicegate.engines import open_engines, open_models
+from voicegate.exchanges import audiosocket_config
 from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.errors import ConfigError
 from voicegate.kernel.events import Event
@@ -109,6 +113,8 @@ async def running(
         routes = [*console.routes(), *directory.routes(), *whip.routes(), *phone_routes(parts, phones)]
         application = build_application(parts, registry, routes=routes)
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
+        if (line := audiosocket_config(settings)) is not None:
+            await stack.enter_async_context(audiosocket_listener(parts, phones, line, tasks))
         if settings.late_ms:
             following = tasks.create_task(follow_load(parts.load, allowance, calls, telemetry))
             stack.callback(following.cancel)
@@ -167,6 +173,7 @@ async def _calls(
         State(Store(store_client, config), leases, journal, config),
         clock,
         observe,
+        cast=Casting(AgentShelf(store_client), engines, conversations, clock, open_models(settings, stack)),
     )
     await stack.enter_async_context(registry)
     return registry, store_client

@@ -1,6 +1,7 @@
 """The part of the settings that is about Vonage, Genesys, and exchanges of one's own."""
 
 from gateway.phone.asterisk.carrier import AsteriskConfig, asterisk
+from gateway.phone.audiosocket.carrier import audiosocket
 from gateway.phone.audiosocket.config import AudioSocketConfig
 from gateway.phone.freeswitch.carrier import FreeswitchConfig, freeswitch
 from gateway.phone.genesys.carrier import GenesysConfig, genesys
@@ -51,6 +52,12 @@ def exchange_carriers(settings: Settings) -> tuple[Carrier, ...]:
             )
         ),
     )
+
+
+def audiosocket_carriers(settings: Settings) -> tuple[Carrier, ...]:
+    """AudioSocket, where it is switched on: the answer that hands out UUIDs."""
+    config = audiosocket_config(settings)
+    return () if config is None else (audiosocket(config),)
 
 
 def audiosocket_config(settings: Settings) -> AudioSocketConfig | None:

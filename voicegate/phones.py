@@ -11,6 +11,7 @@ from gateway.phone.protocol import Carrier
 from gateway.phone.reception import Reception
 from gateway.phone.telnyx.carrier import TelnyxConfig, telnyx
 from gateway.phone.twilio.carrier import TwilioConfig, twilio
+from voicegate.exchanges import audiosocket_carriers, exchange_carriers
 from voicegate.kernel.errors import ConfigError
 from voicegate.settings import Settings, variable
 
@@ -31,7 +32,8 @@ def phone_parts(settings: Settings, calls: Calls, notes: Notes) -> PhoneParts:
 def carriers(settings: Settings) -> dict[str, Carrier]:
     """All that this gateway speaks, by name."""
     detected = (_twilio(settings), _telnyx(settings), _plivo(settings), _exotel(settings))
-    return {carrier.name: carrier for carrier in (*detected, auto(detected))}
+    others = (*exchange_carriers(settings), *audiosocket_carriers(settings))
+    return {carrier.name: carrier for carrier in (*detected, auto(detected), *others)}
 
 
 def _numbers(settings: Settings) -> NumberPlan:

@@ -74,7 +74,8 @@ class AnswerDoor:
         call, capabilities = incoming.call, self.phones.capabilities
         if incoming.over or (incoming.returned and await capabilities.held(call.provider, call.call_id) is None):
             return rule.hang_up(incoming)
-        token = await capabilities.grant(_grant(call, self.phones.numbers.agent_for(call.called), incoming.returned))
+        grant = _grant(call, self.phones.numbers.agent_for(call.called), incoming.returned)
+        token = await capabilities.grant(grant, incoming.token)
         stream_url = f"{public_url.replace('http', 'ws', 1)}/phone/{call.provider}"
         _log.info("phone call answered", provider=call.provider, call_id=call.call_id, returned=incoming.returned)
         return rule.connect(incoming, stream_url=stream_url, token=token)

@@ -91,9 +91,9 @@ class Capabilities:
         self._notes = notes
         self._hold_s = hold_s
 
-    async def grant(self, grant: Grant) -> str:
-        """A new token."""
-        token = secrets.token_urlsafe(24)
+    async def grant(self, grant: Grant, token: str = "") -> str:
+        """A new token; ``token`` is one that the caller has made, as hard to guess as ours."""
+        token = token or secrets.token_urlsafe(24)
         await self._notes.put(_token_note(token), msgspec.json.encode(grant), TOKEN_S)
         return token
 

@@ -1,6 +1,6 @@
 """``WS /phone/{provider}`` and ``WS /phone``: refuse in words before the upgrade, or upgrade and carry the call."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
@@ -8,14 +8,12 @@ from aiohttp import web
 from gateway.parts import GatewayParts
 from gateway.phone.answering import AnswerDoor
 from gateway.phone.auto import AUTO
-from gateway.phone.driver import PhoneDriver
+from gateway.phone.carrying import carry_call
 from gateway.phone.messages import Once
 from gateway.phone.parts import PhoneParts, headers_of, knock_of
-from gateway.phone.protocol import Carrier, PhoneProtocol, Upgrade
+from gateway.phone.protocol import Carrier, Upgrade
 from gateway.phone.reception import Standing
 from gateway.problems import problem_response
-from gateway.websocket.carry import carry
-from gateway.websocket.ending import Ending, Exit
 from gateway.websocket.link import Link, open_socket
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 
@@ -71,7 +69,7 @@ class PhoneDoor:
             if transport is None:
                 raise ConnectionResetError("the carrier left during the upgrade")
             link = Link(response, transport, self.parts.clock.monotonic)
-            await self._carry(link, protocol, carrier, standing, leaving)
+            await carry_call(self.parts, self.phones, link, protocol, standing, leaving, provider=carrier.name)
         return response
 
     async def _standing(self, request: web.Request, carrier: Carrier, upgrade: Upgrade) -> Standing:
@@ -86,26 +84,6 @@ class PhoneDoor:
         if isinstance(vouched, Once):
             await self.parts.admission.spend_once(vouched.key, vouched.expires)
         return Standing(line.vouched, line.anonymous, upgrade.token, line.agent)
-
-    async def _carry(
-        self, link: Link, protocol: PhoneProtocol, carrier: Carrier, standing: Standing, leaving: Exit
-    ) -> None:
-        driver = PhoneDriver(
-            link,
-            protocol,
-            self.phones.reception,
-            standing,
-            leaving,
-            provider=carrier.name,
-            hold=self.parts.connections.hold,
-            limits=self.parts.config.limits,
-            clock=self.parts.clock,
-            telemetry=self.parts.telemetry,
-        )
-        limits = self.parts.config.limits
-        traits = protocol.traits
-        limits = replace(limits, start_timeout_s=traits.handshake_s, session_s=min(limits.session_s, traits.session_s))
-        self._closed(await carry(link, driver, leaving, self.parts.metronome, limits), carrier)
 
     def _upgrade(self, request: web.Request) -> Upgrade:
         path, _, query = request.raw_path.partition("?")
@@ -122,8 +100,3 @@ class PhoneDoor:
     def _refuse(self, code: str, message: str) -> None:
         self.parts.admission.refused(code)
         raise RefusedCall(code, message)
-
-    def _closed(self, ending: Ending, carrier: Carrier) -> None:
-        name = ending.code.name.lower()
-        self.parts.telemetry.counter("voicegate_gateway_closes_total", "Call connections closed", code=name).inc()
-        _log.info("phone stream closed", provider=carrier.name, code=int(ending.code), name=name, reason=ending.reason)

@@ -1,0 +1,47 @@
+"""One phone connection from its first message to its close, over a WebSocket or a TCP line."""
+
+from dataclasses import replace
+
+import structlog
+
+from gateway.parts import GatewayParts
+from gateway.phone.driver import PhoneDriver
+from gateway.phone.parts import PhoneParts
+from gateway.phone.protocol import PhoneProtocol
+from gateway.phone.reception import Standing
+from gateway.phone.wire import Wire
+from gateway.websocket.carry import carry
+from gateway.websocket.ending import Exit
+
+_log = structlog.get_logger(__name__)
+
+
+async def carry_call(
+    parts: GatewayParts,
+    phones: PhoneParts,
+    wire: Wire,
+    protocol: PhoneProtocol,
+    standing: Standing,
+    leaving: Exit,
+    *,
+    provider: str,
+) -> None:
+    """Run it to its end and close it."""
+    limits, traits = parts.config.limits, protocol.traits
+    driver = PhoneDriver(
+        wire,
+        protocol,
+        phones.reception,
+        standing,
+        leaving,
+        provider=provider,
+        hold=parts.connections.hold,
+        limits=limits,
+        clock=parts.clock,
+        telemetry=parts.telemetry,
+    )
+    limits = replace(limits, start_timeout_s=traits.handshake_s, session_s=min(limits.session_s, traits.session_s))
+    ending = await carry(wire, driver, leaving, parts.metronome, limits)
+    name = ending.code.name.lower()
+    parts.telemetry.counter("voicegate_gateway_closes_total", "Call connections closed", code=name).inc()
+    _log.info("phone stream closed", provider=provider, code=int(ending.code), name=name, reason=ending.reason)
