@@ -43,7 +43,9 @@ class CallAudio:
         """Take what is to be heard and send it, or silence."""
         frame = conversation.take_frame() if conversation is not None else None
         if self._sender is not None:
-            send(self._sender.send(frame, now_s))
+            packet = self._sender.send(frame, now_s)
+            if packet is not None:  # else the stream is ahead of the clock
+                send(packet)
 
     def told(self, packet: bytes, now_s: float) -> None:
         """One decrypted RTCP packet."""

@@ -1,5 +1,9 @@
 """The send side of a call's audio: frames in, plain RTP packets out, one each 20 ms. PURE.
 
+The stream's time is the clock's. A tick that comes early, because a reply began, puts the stream ahead, and a stall of
+this process puts it behind; a browser would keep the difference as delay or take it for jitter. So silence, where
+nobody hears it, gives a packet less, or a gap in the timestamps.
+
 Silence is sent too. A browser's jitter buffer plans with what arrives: packets at a steady pace keep its delay small
 and its statistics free of "concealed" audio, and recorders that know nothing of discontinuous transmission get the
 right length. It need not be encoded, though: after :data:`HANGOVER` frames of encoded silence, by which the decoder
@@ -33,6 +37,10 @@ PROTECTED_BIT_RATE: Final = 40_000
 leaves them out at some rates of loss."""
 PROTECT_FROM: Final = 0.01
 """Share of packets lost from which on a second copy is sent."""
+
+_MOST_AHEAD: Final = 3 * PACKET_TICKS // 4
+_MOST_BEHIND: Final = 2 * PACKET_TICKS
+"""Of the stream's time against the clock's: ticks come at any of four phases, and late now and then."""
 
 _FADE: Final = 1 / 4
 """Of a frame: a reply that is cut off must not end in a click."""
@@ -76,16 +84,22 @@ class AudioSender:
         self._sequence = sequence & 0xFFFF
         self._timestamp = timestamp & 0xFFFF_FFFF
         self._quiet = HANGOVER
+        self._began_s: float | None = None
+        self._sent = 0
+        """Ticks since then."""
         self._last = 0
         self._protected = False
 
-    def send(self, frame: Frame | None, now_s: float) -> bytes:
-        """The packet of this tick: ``frame`` (20 ms at ``rate_hz``), or silence. Call it every 20 ms.
+    def send(self, frame: Frame | None, now_s: float) -> bytes | None:
+        """The packet of this tick: ``frame`` (20 ms at ``rate_hz``), or silence; None where the stream is ahead of
+        the clock. Call it every 20 ms, or a little earlier.
 
         Raises:
             AudioError: not a frame at ``rate_hz``.
         """
         marker = frame is not None and self._quiet > 0
+        if (frame is None or marker) and not self._in_time(now_s, silent=frame is None):
+            return None
         if frame is not None:
             self._quiet = 0
             self._last = int(frame[-1])
@@ -98,6 +112,7 @@ class AudioSender:
         packet = build_rtp(self._payload_type, self._sequence, self._timestamp, self.ssrc, payload, marker=marker)
         self._sequence = self._sequence + 1 & 0xFFFF
         self._timestamp = self._timestamp + PACKET_TICKS & 0xFFFF_FFFF
+        self._sent += PACKET_TICKS
         self.packets += 1
         self.octets += len(payload)
         return packet
@@ -118,6 +133,17 @@ class AudioSender:
             if trip < 60 << 16:  # else the peer's arithmetic, or a clock that was set
                 self.round_trip_s = trip / 65_536
         self._protect()
+
+    def _in_time(self, now_s: float, *, silent: bool) -> bool:
+        """Whether this packet of silence, or the first after it, is to be sent; one that is far behind leaves a gap."""
+        if self._began_s is None:
+            self._began_s = now_s
+        ahead = self._sent - (now_s - self._began_s) * CLOCK_HZ
+        if ahead < -_MOST_BEHIND:
+            gap = int(-ahead / PACKET_TICKS) * PACKET_TICKS
+            self._sent += gap
+            self._timestamp = self._timestamp + gap & 0xFFFF_FFFF
+        return not silent or ahead < _MOST_AHEAD
 
     def _protect(self) -> None:
         """Tell the encoder what to expect; a second copy needs bits of its own."""

@@ -27,7 +27,10 @@ def opened(rate_hz: int = RATE_HZ, **options: int) -> AudioSender:
 
 
 def sent(sender: AudioSender, frames: list[Frame | None]) -> list[RtpPacket]:
-    return [parse_rtp(sender.send(frame, place / 50)) for place, frame in enumerate(frames)]
+    """A packet for each tick, 20 ms after the one before (or after what was sent earlier)."""
+    from_s = sender.packets / 50
+    packets = [sender.send(frame, from_s + place / 50) for place, frame in enumerate(frames)]
+    return [parse_rtp(packet) for packet in packets if packet is not None]
 
 
 def lost(percent: float, **fields: int) -> ReportBlock:
@@ -88,6 +91,42 @@ def test_the_repeated_packet_does_not_disturb_the_words_after_it() -> None:
     encoded = packets[: 20 + HANGOVER] + packets[-20:]
     meant = np.concatenate([in_step.decode(each.payload) for each in encoded][-20:]).astype(float)
     assert np.sqrt(np.mean((heard - meant) ** 2)) < 0.02 * np.sqrt(np.mean(meant**2))
+
+
+# --- the stream's time --------------------------------------------------------------------------------------------
+
+
+def test_ticks_that_come_early_do_not_put_the_stream_ahead_for_long() -> None:
+    """A reply begins every second, and each time the tick comes 12 ms early: without care, 36 s become 37."""
+    sender = opened()
+    now_s, packets = 0.0, 0
+    for second in range(60):
+        for place in range(50):
+            frame = voice(1)[0] if place < 20 else None
+            packets += sender.send(frame, now_s) is not None
+            now_s += 0.008 if second and place == 0 else 0.02
+        assert abs(packets / 50 - now_s) < 0.05
+
+
+def test_a_stall_leaves_a_gap_in_the_silence_and_none_in_speech() -> None:
+    sender = opened()
+    sent(sender, [*voice(5), None])
+    packet = sender.send(None, 0.12 + 0.5)
+    assert packet is not None
+    assert (parse_rtp(packet).timestamp, parse_rtp(packet).sequence) == (31 * 960, 6)
+    packet = sender.send(voice(1)[0], 0.64 + 0.5)
+    assert packet is not None
+    assert (parse_rtp(packet).timestamp, parse_rtp(packet).marker) == (57 * 960, True)
+    packet = sender.send(voice(1)[0], 1.16 + 0.5)
+    assert packet is not None
+    assert parse_rtp(packet).timestamp == 58 * 960
+
+
+def test_ticks_at_another_phase_or_late_are_left_alone() -> None:
+    sender = opened()
+    late_s = [0.0, 0.004, 0.019, 0.0, 0.035, 0.016, 0.001, 0.0]
+    packets = [sender.send(None, place / 50 + late) for place, late in enumerate(late_s)]
+    assert [parse_rtp(packet).timestamp for packet in packets if packet] == [960 * place for place in range(8)]
 
 
 def test_a_frame_at_another_rate_is_refused() -> None:
