@@ -195,6 +195,7 @@ class Speaking:
 
     def _wake(self) -> None:
         if self._idle and self.on_audio and self._playout.takeable:
+            self._idle = False  # once: each call is a tick more, and a burst of frames would count as heard too early
             self.on_audio()
 
     def _nothing_to_take(self, run: ReplyRun) -> None:

@@ -233,3 +233,16 @@ def test_a_transport_that_is_gone_is_not_asked_and_what_it_had_is_played_again(a
     ahead.speaking.cancel("hang_up")
     assert asked == []
     assert [event.text for event in ahead.events("ReplyFinished")] == ["one two three four"]
+
+
+def test_audio_after_silence_wakes_the_transport_once(mouth: Mouth) -> None:
+    """A voice puts its audio in many pieces at once; each waking would be a frame sent ahead of its time."""
+    wakes: list[int] = []
+    mouth.speaking.on_audio = lambda: wakes.append(1)
+    mouth.take(1)
+    for word in ("one", "two", "three"):
+        mouth.speak(word, 1)
+    assert len(wakes) == 1
+    mouth.take(4)
+    mouth.speak("four", 1)
+    assert len(wakes) == 2, "silence came in between"
