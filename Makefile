@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 
 .PHONY: run test lint types bench soak lock image clean setup
 
-run: setup            ## set everything up and start voicegate on http://localhost:8000
-	$(BIN)/voicegate serve
+run: setup            ## set everything up and start voicegate on http://localhost:8000, its control API on http://localhost:8001
+	$(BIN)/voicegate serve --role all
 
 test: setup           ## lint, types, import contracts, then all tests
 	./scripts/test.sh

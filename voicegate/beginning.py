@@ -8,6 +8,7 @@ from pipeline.session_config import Memory, SessionSetup
 from pipeline.turn_messages import TurnEvent
 from sessions.lease import Lease
 from sessions.model import SessionRecord, TranscriptEntry
+from voicegate.casting import Cast
 from voicegate.kernel.events import Event
 
 
@@ -25,6 +26,8 @@ class Beginning:
     """All that the earlier process stored."""
     missed: Sequence[Event] = ()
     resumed: bool = False
+    cast: Cast | None = None
+    """None: the deployment's own engines."""
 
 
 def setup_of(beginning: Beginning, memory: Memory, record: Callable[[TurnEvent], None] | None) -> SessionSetup:
@@ -38,7 +41,8 @@ def setup_of(beginning: Beginning, memory: Memory, record: Callable[[TurnEvent],
         confirms=request.confirms,
         opening=("resume" if memory.interrupted else None) if beginning.resumed else opening,  # type: ignore[arg-type]
         resumed=beginning.resumed,
-        agent=request.agent,
+        # A published agent is called by its id; what it calls itself is for its engines to say.
+        agent="" if beginning.cast and beginning.cast.published else request.agent,
         input_format=request.input_format,
         output_format=request.output_format,
         context=dict(beginning.record.context) or dict(request.context),

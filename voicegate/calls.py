@@ -27,6 +27,7 @@ from sessions.resume import ResumeState, resume
 from sessions.store import Store
 from voicegate.beginning import Beginning, setup_of
 from voicegate.call import Call
+from voicegate.casting import Cast, ChooseCast
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 from voicegate.kernel.events import Event
@@ -78,8 +79,10 @@ class CallRegistry:
         state: State,
         clock: Clock,
         observe: Callable[[Event], None],
+        cast: ChooseCast | None = None,
     ) -> None:
-        """``observe`` sees every event once, for metrics."""
+        """``observe`` sees every event once, for metrics. ``cast`` chooses who answers a call; None: ``engines``."""
+        self._cast = cast
         self._engines, self._session_config = engines, session_config
         self._config, self._state, self._clock = config, state, clock
         self._observe = observe
@@ -202,7 +205,9 @@ class CallRegistry:
                 await state.store.events_after(request.session_id, 0),
                 found.missed,
                 resumed=True,
+                cast=await self._cast(found.record.agent) if self._cast else None,
             )
+        cast = await self._cast(request.agent) if self._cast else None
         secret = secrets.token_urlsafe(24)
         record = await state.store.create(
             request.session_id,
@@ -212,7 +217,7 @@ class CallRegistry:
             resume_secret=secret,
             replace=request.clips,  # the simple profile's clients use one id again and again and know no secret
         )
-        return Beginning(request, record, await state.leases.acquire(request.session_id), secret)
+        return Beginning(request, record, await state.leases.acquire(request.session_id), secret, cast=cast)
 
     async def _begin(self, beginning: Beginning) -> Call:
         started: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
@@ -245,15 +250,14 @@ class CallRegistry:
             transcript=beginning.entries,
             on_lost=lambda _: self._lost(request.session_id, token),
         ) as log:
+            cast = beginning.cast or Cast(self._engines, self._session_config)
             reporter = Reporter(request.session_id, log, self._clock, next_seq=beginning.next_seq)
             memory = remembered(beginning.entries, beginning.events)
             lines: list[bytes] = []
             record = None
             if self._config.record_to is not None:
-                record = Recorder(lines.append, self._session_config.turn, first_turn=memory.first_turn).record
-            session = Session(
-                setup_of(beginning, memory, record), self._engines, self._session_config, reporter, self._clock
-            )
+                record = Recorder(lines.append, cast.config.turn, first_turn=memory.first_turn).record
+            session = Session(setup_of(beginning, memory, record), cast.engines, cast.config, reporter, self._clock)
 
             call = Call(
                 request,

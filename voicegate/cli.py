@@ -4,6 +4,7 @@ import typer
 
 from voicegate.commands.call import call
 from voicegate.commands.doctor import doctor
+from voicegate.commands.password import password
 from voicegate.commands.replay import replay
 from voicegate.commands.serve import serve
 from voicegate.commands.token import token
@@ -19,6 +20,7 @@ app.command()(serve)
 app.command()(call)
 app.command()(doctor)
 app.command()(token)
+app.command()(password)
 app.command()(replay)
 
 

@@ -1,7 +1,7 @@
 """Builds the engines that the settings name. An engine lives as long as the exit stack it is entered on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +94,24 @@ async def _agent(settings: Settings, stack: AsyncExitStack) -> Agent:
     )
     stack.push_async_callback(remote.aclose)
     return build_demo(parts=DemoParts(model=remote.model, settings=remote.settings, provider=remote.provider))
+
+
+def open_models(settings: Settings, stack: AsyncExitStack) -> Callable[[str], OpenAICompatible] | None:
+    """Language models of the configured endpoint by name (empty: the configured one), made when first asked for. None:
+    agents work by rules."""
+    if settings.agent == "local":
+        return None
+    opened: dict[str, OpenAICompatible] = {}
+
+    def find(name: str) -> OpenAICompatible:
+        name = name or settings.agent_model
+        if name not in opened:
+            key = _openai_key(settings, "VOICEGATE_AGENT")
+            opened[name] = OpenAICompatible(OpenAICompatibleConfig(settings.openai_base_url, name, key))
+            stack.push_async_callback(opened[name].aclose)
+        return opened[name]
+
+    return find
 
 
 async def _text_to_speech(settings: Settings, stack: AsyncExitStack) -> TextToSpeech:

@@ -232,6 +232,45 @@ class Settings(BaseSettings):
         SecretStr(""), description="Password in that address. Empty: calls on loopback only."
     )
 
+    # --- control API ---
+    role: Literal["gateway", "control", "all"] = Field(
+        "gateway", description="What runs: the gateway, the control API, or both in one process."
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL of the control API, `postgresql://…`, as the owner of its tables. Empty: an embedded "
+        "one is started.",
+    )
+    api_host: str = Field("127.0.0.1", description="Address the control API listens on.")
+    api_port: int = Field(8001, ge=0, le=65535, description="Port of the control API; 0 takes a free one.")
+    api_origins: str = Field(
+        "", description="Origins of web pages that may read the control API's answers, separated by commas."
+    )
+    api_rate: float = Field(100.0, gt=0, description="Requests a second of one user or API key in the long run.")
+    issuer_key: SecretStr = Field(
+        SecretStr(""),
+        description="Private key that signs access tokens, EC on P-256, as PEM or JWK. Empty: one is kept in the data "
+        "folder.",
+    )
+    issuers: SecretStr = Field(
+        SecretStr(""), description="Other issuers of tokens that are trusted, as JSON: see control-api.md."
+    )
+    admin_email: str = Field(
+        "admin@voicegate.local", pattern=r"^\S+@\S+$", description="The first user of an empty database."
+    )
+    admin_password: SecretStr = Field(
+        SecretStr(""),
+        description="His password. Empty: one is made and shown once for the embedded database, and no user is made in "
+        "any other.",
+    )
+    home_organization: str = Field(
+        "",
+        pattern=r"^($|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$)",
+        description="Organisation (its id) that keeps the conversations of calls to no published agent. Empty: the "
+        "first one of the embedded database; none of any other.",
+    )
+
     # --- logs ---
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(

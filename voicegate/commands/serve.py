@@ -1,10 +1,11 @@
-"""``voicegate serve``: runs the gateway until it is told to stop."""
+"""``voicegate serve``: runs the gateway, the control API or both until it is told to stop."""
 
 import asyncio
 import gc
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import structlog
@@ -15,6 +16,7 @@ from rich.console import Console
 from gateway.siblings import Worker
 from voicegate import settings as configuration
 from voicegate.app import Running, running
+from voicegate.control import Control, running_control, with_own_secret
 from voicegate.kernel.errors import ConfigError
 from voicegate.kernel.observability.logs import LogConfig, configure_logs
 from voicegate.settings import Settings
@@ -28,11 +30,14 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (VOICEGATE_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port, 0 for a free one (VOICEGATE_PORT).")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the port: one a core.")] = 1,
+    role: Annotated[
+        str | None, typer.Option(help="What runs: gateway, control (the control API) or all (VOICEGATE_ROLE).")
+    ] = None,
     worker: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Start the gateway. Settings come from the environment, see docs/configuration.md."""
+    """Start voicegate. Settings come from the environment, see docs/configuration.md."""
     try:
-        settings = configuration.load(host=host, port=port)
+        settings = with_own_secret(configuration.load(host=host, port=port, role=role))
         configure_logs(_logs(settings))
         if workers > 1:
             raise typer.Exit(_serve_together(settings, workers))
@@ -61,7 +66,15 @@ async def _serve(settings: Settings, worker: Worker | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, signalled, number)
     try:
-        async with running(settings, worker=worker) as application:
+        async with AsyncExitStack() as stack:
+            if settings.role == "control":
+                _tell_control(await stack.enter_async_context(running_control(settings)))
+                await stop.wait()
+                return
+            application = await stack.enter_async_context(running(settings, worker=worker))
+            # Of several processes that share the gateway's port, the first one has the control API.
+            if settings.role == "all" and (worker is None or worker.index == 0):
+                _tell_control(await stack.enter_async_context(running_control(settings, application.url)))
             # What was loaded stays: the collector need not look at it again in the middle of a call.
             gc.collect()
             gc.freeze()
@@ -102,6 +115,18 @@ def _tell(application: Running, processes: int) -> None:
         f"  sessions in:   {application.redis_url}",
         "  stop it with Ctrl-C",
     ]
+    Console(stderr=True, highlight=False).print("\n".join(lines))
+
+
+def _tell_control(control: Control) -> None:
+    lines = [
+        f"the control API is ready on [bold]{control.api.url}[/]",
+        f"  its operations: {control.api.url}/docs",
+        f"  database:       {control.database}",
+    ]
+    if control.admin is not None:
+        lines.append(f"  log in as [bold]{control.admin.email}[/] with the password [bold]{control.admin.password}[/]")
+        lines.append("  (shown this once; voicegate password sets another)")
     Console(stderr=True, highlight=False).print("\n".join(lines))
 
 

@@ -3,19 +3,23 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
 
 import psycopg
 import pytest
+import pytest_asyncio
 from psycopg import sql
+from redis.asyncio import Redis
 
 from control_api.db.database import Database, DatabaseConfig
 from control_api.db.migrations import committed, migrate
+from tests.integration.control_api.api import World, running_world
 from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
+from voicegate.embedded.redis import RedisConfig, embedded_redis
 
 ADMIN = "postgres"
 
@@ -24,17 +28,15 @@ def with_database(url: str, name: str) -> str:
     return url.replace(f"/{ADMIN}?", f"/{name}?")
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The server's address. It is started in a loop and thread of its own: the fixture outlives the tests' loops."""
-    folder = Path(tempfile.mkdtemp(prefix="voicegate-test-"))
-    folder.chmod(0o755)  # as root, the server runs as another account
+@contextmanager
+def held(opened: Callable[[], AbstractAsyncContextManager[str]]) -> Iterator[str]:
+    """What is opened, kept open in a loop and thread of its own: such a fixture outlives the loops of tests."""
     ready, leave = Event(), Event()
     found: list[str | BaseException] = []
 
     async def hold() -> None:
-        async with embedded_postgres(PostgresConfig(directory=folder / "postgres", database=ADMIN)) as url:
-            found.append(url)
+        async with opened() as address:
+            found.append(address)
             ready.set()
             await asyncio.to_thread(leave.wait)
 
@@ -50,10 +52,34 @@ def postgres_url() -> Iterator[str]:
     ready.wait()
     if isinstance(found[0], BaseException):
         raise found[0]
-    yield found[0]
-    leave.set()
-    thread.join()
-    shutil.rmtree(folder)
+    try:
+        yield found[0]
+    finally:
+        leave.set()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that every account may enter: as root, PostgreSQL runs as another one."""
+    path = Path(tempfile.mkdtemp(prefix="voicegate-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(folder: Path) -> Iterator[str]:
+    """The server's address."""
+    with held(lambda: embedded_postgres(PostgresConfig(directory=folder / "postgres", database=ADMIN))) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def shared_redis_url(folder: Path) -> Iterator[str]:
+    """One Redis for all tests of the control API, each module of which begins with an empty one."""
+    with held(lambda: embedded_redis(RedisConfig(directory=folder / "redis"))) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -100,3 +126,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(DatabaseConfig(database_url, pool_size=5))
     yield opened
     await opened.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(postgres_url: str, template: str, shared_redis_url: str) -> AsyncIterator[World]:
+    """A running API with two organisations, for all tests of a module."""
+    async with Redis.from_url(shared_redis_url, protocol=2) as client:
+        await client.flushdb()
+    async with a_database(postgres_url, template) as url, running_world(url, shared_redis_url) as running:
+        yield running

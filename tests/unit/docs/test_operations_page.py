@@ -7,18 +7,19 @@ from gateway.problems import REFUSALS
 from pipeline.session_config import SessionConfig
 from pipeline.turn_state import TurnConfig
 from sessions.config import Config
-from sessions.keys import LIVE, session_keys
+from sessions.keys import LIVE, agent_key, session_keys
 from voicegate.kernel.observability.redact import KeepPrivate
 from voicegate.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 INSTRUMENT = re.compile(r"\.(counter|gauge|histogram)\(\s*\"(voicegate_\w+)\"")
+TOPS = ("voicegate", "gateway", "pipeline", "sessions", "control_api")
 ROW = re.compile(r"^\| `(voicegate_\w+)` \| (counter|gauge|histogram) \|", re.MULTILINE)
 
 
 def test_every_metric_and_its_kind() -> None:
-    sources = [path for top in ("voicegate", "gateway", "pipeline", "sessions") for path in (ROOT / top).rglob("*.py")]
+    sources = [path for top in TOPS for path in (ROOT / top).rglob("*.py")]
     made = {(name, kind) for path in sources for kind, name in INSTRUMENT.findall(path.read_text())}
     assert len(made) > 15
     assert set(ROW.findall(PAGE)) == made
@@ -29,7 +30,7 @@ def test_every_metric_that_is_named_is_listed() -> None:
 
 
 def test_keys() -> None:
-    for key in (*session_keys("<id>"), LIVE):
+    for key in (*session_keys("<id>"), LIVE, agent_key("<id>")):
         assert f"| `{key}` |" in PAGE
 
 
@@ -37,7 +38,7 @@ def test_settings_that_are_named_exist() -> None:
     known = {variable(name) for name in Settings.model_fields}
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
     for page in pages:
-        named = set(re.findall(r"\b((?:VOICEGATE|OPENAI|ELEVENLABS)_[A-Z_]+|REDIS_URL)\b", page.read_text()))
+        named = set(re.findall(r"\b((?:VOICEGATE|OPENAI|ELEVENLABS)_[A-Z_]+|REDIS_URL|DATABASE_URL)\b", page.read_text()))
         assert named <= known | {"VOICEGATE_TEST_SPEECH"}, page
 
 

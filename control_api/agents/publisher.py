@@ -1,0 +1,95 @@
+"""Brings what was published to Redis, however often either side was away.
+
+A publication writes a row of the outbox in its own transaction. Delivering is repeatable: Redis keeps the higher
+version. At the start everything is delivered again, because Redis may have been replaced.
+"""
+
+import asyncio
+import contextlib
+
+import msgspec
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from control_api.agents.configuration import AgentConfiguration, snapshot_of
+from control_api.db.database import Database, DatabaseAway
+from control_api.db.models.agents import Agent, AgentVersion
+from control_api.db.models.bookkeeping import OutboxEntry
+from sessions.agents import AgentShelf, AgentSnapshot
+from voicegate.kernel.clock import Clock
+from voicegate.kernel.errors import StateUnavailable
+
+_PUBLISHED, _WITHDRAWN = "agent.published", "agent.withdrawn"
+_BATCH = 100
+_EVERY_S = 5.0
+_log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    def __init__(self, database: Database, shelf: AgentShelf, clock: Clock) -> None:
+        self._database, self._shelf, self._clock = database, shelf, clock
+
+    def publish(self, session: AsyncSession, snapshot: AgentSnapshot) -> None:
+        """Note it in the transaction of the publication; call :meth:`deliver` when that is committed."""
+        payload = msgspec.to_builtins(snapshot)
+        session.add(OutboxEntry(topic=_PUBLISHED, key=snapshot.id, payload=payload))
+
+    def withdraw(self, session: AsyncSession, agent_id: str) -> None:
+        """The agent is there no more; as :meth:`publish`."""
+        session.add(OutboxEntry(topic=_WITHDRAWN, key=agent_id, payload={}))
+
+    async def put(self, snapshot: AgentSnapshot) -> None:
+        """Make sure that the gateway has it now.
+
+        Raises:
+            StateUnavailable: Redis is away.
+        """
+        await self._shelf.put(snapshot)
+
+    async def deliver(self) -> None:
+        """Bring what waits to Redis, as far as possible now; the rest goes with the next round."""
+        with contextlib.suppress(StateUnavailable, DatabaseAway):
+            while await self._deliver_batch() == _BATCH:
+                pass
+
+    async def run(self) -> None:
+        """Deliver everything once, then whatever waits, for ever."""
+        restocked = False
+        while True:
+            try:
+                if not restocked:
+                    await self._restock()
+                    restocked = True
+                await self.deliver()
+            except (StateUnavailable, DatabaseAway) as error:
+                _log.warning("publications wait", error=error.code)
+            await asyncio.sleep(_EVERY_S)
+
+    async def _deliver_batch(self) -> int:
+        async with self._database.system() as session:
+            waiting = select(OutboxEntry).where(OutboxEntry.delivered_at.is_(None)).order_by(OutboxEntry.id)
+            entries = list(await session.scalars(waiting.limit(_BATCH).with_for_update()))
+            for entry in entries:
+                if entry.topic == _PUBLISHED:
+                    await self._shelf.put(msgspec.convert(entry.payload, AgentSnapshot))
+                elif entry.topic == _WITHDRAWN:
+                    await self._shelf.remove(entry.key)
+            ids = [entry.id for entry in entries]
+            if ids:
+                done = update(OutboxEntry).where(OutboxEntry.id.in_(ids)).values(delivered_at=self._clock.utc())
+                await session.execute(done)
+        return len(entries)
+
+    async def _restock(self) -> None:
+        published = (
+            select(Agent, AgentVersion)
+            .join(AgentVersion, AgentVersion.agent_id == Agent.id)
+            .where(AgentVersion.version == Agent.published_version, Agent.status == "published")
+        )
+        async with self._database.system() as session:
+            rows = list(await session.execute(published))
+        for agent, version in rows:
+            configuration = AgentConfiguration.model_validate(version.configuration["configuration"])
+            name = str(version.configuration["name"])
+            await self._shelf.put(snapshot_of(agent.id, agent.organization_id, version.version, name, configuration))

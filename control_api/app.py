@@ -1,0 +1,86 @@
+"""The FastAPI application: routes, errors, OpenAPI."""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+
+from control_api.agents.routes import router as agents
+from control_api.agents.sessions import router as agent_sessions
+from control_api.api_keys.routes import router as api_keys
+from control_api.auth.routes import router as auth
+from control_api.auth.routes import well_known
+from control_api.health.routes import health_routes
+from control_api.middleware import Watch
+from control_api.once import REPLAYED
+from control_api.organizations.routes import router as organizations
+from control_api.parts import ControlParts
+from control_api.permissions.routes import router as permissions
+from control_api.problems import ProblemBody, answer_problems
+from control_api.users.routes import router as users
+
+VERSION = "1.0.0"
+PREFIX = "/api/v1"
+RESOURCES = (auth, users, organizations, permissions, api_keys, agents, agent_sessions)
+"""The routers below ``/api/v1``; a new resource is added here."""
+
+_DESCRIPTION = """Agents, their sessions and their conversations.
+
+JSON is in camelCase. Errors are `application/problem+json` (RFC 9457) with a stable `code` and the request's id. Lists
+are read by cursor. A POST that creates takes an `Idempotency-Key`; a PATCH wants `If-Match`."""
+
+
+def build_app(parts: ControlParts, registry: CollectorRegistry) -> FastAPI:
+    """The application. ``registry`` is what ``/metrics`` shows."""
+    application = FastAPI(
+        title="voicegate control API",
+        version=VERSION,
+        description=_DESCRIPTION,
+        generate_unique_id_function=_operation_id,
+        redoc_url=None,
+    )
+    application.state.parts = parts
+    api = APIRouter(prefix=PREFIX)
+    for router in RESOURCES:
+        api.include_router(router)
+    application.include_router(api)
+    application.include_router(well_known)
+    application.include_router(health_routes(registry))
+    answer_problems(application)
+    if parts.config.allowed_origins:
+        application.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(parts.config.allowed_origins),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-Id"],
+            expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", REPLAYED],
+        )
+    application.add_middleware(
+        Watch, clock=parts.clock, telemetry=parts.telemetry, max_body_bytes=parts.config.max_body_bytes
+    )
+    application.openapi = lambda: _openapi(application)  # type: ignore[method-assign]
+    return application
+
+
+def _operation_id(route: APIRoute) -> str:
+    """``agents.create``: what the generated client calls the operation."""
+    return f"{route.tags[0]}.{route.name}"
+
+
+def _openapi(application: FastAPI) -> dict[str, Any]:
+    if application.openapi_schema is None:
+        document = get_openapi(
+            title=application.title,
+            version=application.version,
+            description=application.description,
+            routes=application.routes,
+        )
+        model = ProblemBody.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+        components = document.setdefault("components", {}).setdefault("schemas", {})
+        components |= model.pop("$defs", {})
+        components["Problem"] = model
+        application.openapi_schema = document
+    return application.openapi_schema

@@ -1,0 +1,31 @@
+"""The control API's settings, as values. Read from the environment elsewhere, once."""
+
+from dataclasses import dataclass, field
+
+from control_api.db.database import DatabaseConfig
+from control_api.identity.issuer import IssuerConfig
+from control_api.identity.outsiders import IssuerSetting
+from control_api.rate import Limit
+
+
+@dataclass(frozen=True, slots=True)
+class ControlConfig:
+    database: DatabaseConfig
+    host: str = "127.0.0.1"
+    port: int = 8001
+    """0 picks a free one."""
+    gateway_url: str = "http://localhost:8000"
+    """Where callers reach the gateway; sessions give addresses below it."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages of these origins may read answers (CORS)."""
+    issuer: IssuerConfig = field(default_factory=IssuerConfig)
+    outsiders: tuple[IssuerSetting, ...] = ()
+    requests: Limit = field(default_factory=lambda: Limit(per_s=100, burst=400))
+    """Of each user or API key."""
+    strangers: Limit = field(default_factory=lambda: Limit(per_s=5, burst=50))
+    """Of each address, at what needs no token."""
+    logins: Limit = field(default_factory=lambda: Limit(per_s=1 / 60, burst=5))
+    """Wrong passwords of each user."""
+    max_body_bytes: int = 1024 * 1024
+    drain_s: float = 3.0
+    """Time for requests to end at shutdown."""

@@ -1,0 +1,101 @@
+"""Users and API keys as the database has them, remembered for a moment: every request asks."""
+
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import timedelta
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from control_api.db.database import Database
+from control_api.db.models.people import ApiKey
+from control_api.db.models.people import User as UserRow
+from control_api.identity.caller import Caller, User
+from control_api.identity.permissions import PERMISSIONS, PERSONAL
+from voicegate.kernel.clock import Clock
+
+REMEMBER_S = 5.0
+"""So long may a role that was taken away, or a key that was revoked by another process, still be used."""
+_MOST = 10_000
+_NOTE_USE_EVERY = timedelta(minutes=1)
+
+KEY_PREFIX = "vgk_"
+_SHOWN_CHARACTERS = 12
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+def new_key() -> tuple[str, str, bytes]:
+    """An API key: the key itself, the part that is shown later, the hash that is stored."""
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    return key, key[:_SHOWN_CHARACTERS], key_hash(key)
+
+
+def key_hash(key: str) -> bytes:
+    """SHA-256: the key has 256 random bits, so that it needs neither salt nor slowness."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+class _Remembered(Generic[K, V]):
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._values: dict[K, tuple[float, V | None]] = {}
+
+    async def get(self, key: K, find: Callable[[], Awaitable[V | None]]) -> V | None:
+        now = self._clock.monotonic()
+        kept = self._values.get(key)
+        if kept is not None and now - kept[0] < REMEMBER_S:
+            return kept[1]
+        found = await find()
+        if len(self._values) >= _MOST:
+            self._values.clear()
+        self._values[key] = (now, found)
+        return found
+
+    def forget(self, key: K) -> None:
+        self._values.pop(key, None)
+
+
+class Directory:
+    """Every method raises :class:`~control_api.db.database.DatabaseAway` if the database is away."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._users: _Remembered[UUID | str, User] = _Remembered(clock)
+        self._keys: _Remembered[bytes, Caller] = _Remembered(clock)
+
+    async def user(self, user_id: UUID) -> User | None:
+        return await self._users.get(user_id, lambda: self._find_user(user_id))
+
+    async def user_by_email(self, email: str) -> User | None:
+        """Without regard to case only if the database has it in lower case, as the frontend writes it."""
+        return await self._users.get(email, lambda: self._find_user(email))
+
+    async def key(self, key: str) -> Caller | None:
+        """The caller of an API key that is neither revoked nor expired."""
+        hashed = key_hash(key)
+        return await self._keys.get(hashed, lambda: self._find_key(hashed))
+
+    def forget_key(self, hashed: bytes) -> None:
+        """It was revoked here."""
+        self._keys.forget(hashed)
+
+    async def _find_user(self, wanted: UUID | str) -> User | None:
+        column = UserRow.id if isinstance(wanted, UUID) else UserRow.email
+        async with self._database.system() as session:
+            row = await session.scalar(select(UserRow).where(column == wanted))
+        return User(row.id, row.email, row.organization_id, row.role) if row else None
+
+    async def _find_key(self, hashed: bytes) -> Caller | None:
+        now = self._clock.utc()
+        async with self._database.system() as session:
+            row = await session.scalar(select(ApiKey).where(ApiKey.key_hash == hashed))
+            if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+                return None
+            if row.last_used_at is None or now - row.last_used_at > _NOTE_USE_EVERY:
+                await session.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now))
+        allowed = frozenset(row.scopes) & PERMISSIONS.keys() - PERSONAL
+        return Caller("key", row.id, row.organization_id, allowed)

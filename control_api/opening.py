@@ -1,0 +1,104 @@
+"""Puts the parts together and runs what works in the background. Called by the composition root."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from joserfc.jwk import ECKey
+from sqlalchemy import select
+
+from control_api.agents.publisher import Publisher
+from control_api.config import ControlConfig
+from control_api.db.database import Database
+from control_api.db.models.content import Property
+from control_api.health.checks import Health, HealthCheck
+from control_api.identity.authenticate import Authenticator
+from control_api.identity.directory import Directory
+from control_api.identity.issuer import Issuer
+from control_api.identity.outsiders import open_outsider
+from control_api.identity.passwords import Passwords
+from control_api.parts import ControlParts, MediaTokens
+from control_api.rate import Limits
+from sessions.agents import AgentShelf
+from sessions.config import Config as StateConfig
+from sessions.connection import AWAY, open_client
+from sessions.store import Store
+from voicegate.kernel.clock import Clock
+from voicegate.kernel.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the composition root gives."""
+
+    redis_url: str
+    state: StateConfig
+    key: ECKey
+    media_token: MediaTokens
+    clock: Clock
+    telemetry: Telemetry
+    home: UUID | None = None
+    ice_servers: Callable[[str], list[Mapping[str, Any]]] = lambda _: []
+    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+    """Of vendors."""
+
+
+@contextlib.asynccontextmanager
+async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterator[ControlParts]:
+    """The parts while entered, with their background work."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database(config.database)
+        stack.push_async_callback(database.aclose)
+        client = open_client(around.redis_url, around.state)
+        stack.push_async_callback(client.aclose)
+        issuer = Issuer(config.issuer, around.key, around.clock)
+        directory = Directory(database, around.clock)
+        publisher = Publisher(database, AgentShelf(client), around.clock)
+
+        async def redis_answers() -> bool:
+            try:
+                return bool(await client.execute_command("PING"))  # type: ignore[no-untyped-call]
+            except AWAY:
+                return False
+
+        async def homes_readable() -> bool:
+            async with database.system() as session:
+                await session.scalar(select(Property.id).limit(1))
+            return True
+
+        checks = {
+            "database": HealthCheck(database.answers),
+            "redis": HealthCheck(redis_answers),
+            "elevenlabs": HealthCheck(_not_used, required=False),
+            "mls": HealthCheck(homes_readable, required=False),
+        }
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        background = [tasks.create_task(publisher.run(), name="publisher")]
+        stack.callback(lambda: [task.cancel() for task in background])
+        yield ControlParts(
+            config=config,
+            database=database,
+            redis=client,
+            store=Store(client, around.state),
+            limits=Limits(client, around.clock),
+            issuer=issuer,
+            directory=directory,
+            authenticator=Authenticator(
+                issuer, [open_outsider(each, around.clock) for each in config.outsiders], directory
+            ),
+            passwords=Passwords(),
+            publisher=publisher,
+            health=Health({**checks, **around.checks}, around.clock),
+            clock=around.clock,
+            telemetry=around.telemetry,
+            media_token=around.media_token,
+            ice_servers=around.ice_servers,
+            home=around.home,
+        )
+
+
+async def _not_used() -> bool:
+    return True

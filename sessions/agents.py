@@ -1,0 +1,69 @@
+"""Published agents in Redis: the control API puts them there, the gateway takes them when a call begins."""
+
+from typing import Literal, cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from sessions import scripts
+from sessions.connection import state_errors
+from sessions.keys import agent_key
+
+_PUT = scripts.Script(
+    """
+-- KEYS agent; ARGV version json
+if tonumber(redis.call('HGET', KEYS[1], 'version') or '-1') > tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'snapshot', ARGV[2])
+return 1
+"""
+)
+
+
+class Knowledge(msgspec.Struct, frozen=True, rename="camel"):
+    """A piece of what an agent knows."""
+
+    topic: str
+    text: str
+
+
+class AgentSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One version of an agent, with all that a call needs. Fields may be added with a default, never taken away: an old
+    gateway reads what a new control API wrote, and the other way round."""
+
+    id: str
+    version: int
+    name: str
+    organization_id: str
+    preset: Literal["none", "estate-agency"] = "none"
+    instructions: str = ""
+    greeting: str = ""
+    language: str = ""
+    voice: str = ""
+    """Empty: the deployment's."""
+    model: str = ""
+    """Empty: the deployment's."""
+    knowledge: tuple[Knowledge, ...] = ()
+
+
+class AgentShelf:
+    """Every method raises :class:`~voicegate.kernel.errors.StateUnavailable` if Redis is away."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def put(self, snapshot: AgentSnapshot) -> None:
+        """Make it what new calls get, unless a later version is there already."""
+        call = scripts.Call(_PUT, (agent_key(snapshot.id),), (snapshot.version, msgspec.json.encode(snapshot)))
+        with state_errors():
+            await scripts.run(self._client, call)
+
+    async def take(self, agent_id: str) -> AgentSnapshot | None:
+        """The published version, or None if there is none."""
+        with state_errors():
+            found = cast(bytes | None, await self._client.hget(agent_key(agent_id), "snapshot"))
+        return msgspec.json.decode(found, type=AgentSnapshot) if found else None
+
+    async def remove(self, agent_id: str) -> None:
+        """New calls get it no more."""
+        with state_errors():
+            await self._client.delete(agent_key(agent_id))
