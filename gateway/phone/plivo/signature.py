@@ -34,4 +34,5 @@ def _signed_url(url: str, with_fields: bool) -> str:
     parts = urlsplit(url)
     query = "&".join(f"{name}={value}" for name, value in sorted(parse_qsl(parts.query, keep_blank_values=True)))
     bare = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-    return bare + (f"?{query}" if query or with_fields else "") + ("." if with_fields else "")
+    # The point stands between query and fields: without a query Plivo's own code leaves it out, but not the mark.
+    return bare + (f"?{query}" if query or with_fields else "") + ("." if query and with_fields else "")
