@@ -19,6 +19,10 @@ _LEAD_FRAMES = 26
 pre-roll is still at hand when speech is found, and no adapter's backlog overflows."""
 _LOST_S = 0.5
 """Voice activity that is silent this long has lost windows (a failed inference), and will not answer for them."""
+_SAME_CHUNK_S = 0.01
+"""Frames that come this soon after one another came in one chunk."""
+_LONGEST_CHUNK_S = 1.2
+"""A recorder that is asked for chunks of one second sends none that lasts longer."""
 _MAX_WAITING_FRAMES = 60_000
 """Twenty minutes of a burst; what comes on top is dropped, oldest first."""
 
@@ -61,6 +65,7 @@ class Listening:
         self._waiting: deque[Frame] = deque(maxlen=_MAX_WAITING_FRAMES)
         self._samples = 0
         self._arrived = self._fed_at = self._judged_at = now()
+        self._chunk_frames = 1
         self._open = False
         self._heard_frames = 0
         self._flush_at: int | None = None
@@ -76,13 +81,17 @@ class Listening:
         return self._edges.rising
 
     @property
-    def arrived(self) -> float:
-        """When the newest frame came."""
-        return self._arrived
+    def covered_until(self) -> float:
+        """When the newest frame would have come, had it not come in one chunk with others before it: a recorder gives
+        300 ms at a time, and nothing is missing until it owes the next chunk."""
+        chunk_s = (self._chunk_frames - 1) * FRAME_MS / 1000
+        return self._arrived + min(chunk_s, _LONGEST_CHUNK_S)
 
     def push(self, frame: Frame) -> None:
         """One 20 ms frame, 16 kHz mono int16."""
-        self._arrived = self._now()
+        now = self._now()
+        self._chunk_frames = self._chunk_frames + 1 if now - self._arrived < _SAME_CHUNK_S else 1
+        self._arrived = now
         if self._waiting or self._behind:
             self._waiting.append(frame)
             if self._arrived - self._judged_at > _LOST_S:
@@ -115,6 +124,7 @@ class Listening:
         """Audio is missing: silence takes its place, so that endpointing never hangs."""
         for _ in range(frames):
             self.push(_SILENCE)
+        self._chunk_frames = 1
 
     def flush(self) -> None:
         """The utterance is complete: report once voice activity has seen all of it."""

@@ -264,7 +264,7 @@ class Session:
         """Silence may be missing (muted track, DTX, lost packets): endpointing goes on by the wall clock."""
         if self._over.done() or not self._listening.speaking:
             return
-        missing = self._now() - self._listening.arrived
+        missing = self._now() - self._listening.covered_until
         if missing >= _GAP_S:
             self._listening.fill(int(missing / 0.02))
         self._watch_gap()

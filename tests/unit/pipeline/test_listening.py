@@ -117,3 +117,21 @@ def test_lost_answers_are_not_waited_for() -> None:
     ear.answer_all()
     assert ear.activity.taken >= 60 * 320
     assert ear.transcripts.heard[-1] == ear.count - 1
+
+
+@pytest.mark.parametrize(("frames", "covered_s"), [(1, 0.0), (15, 0.28), (50, 0.98), (5000, 1.2)])
+def test_a_chunk_covers_the_time_until_the_next_one(frames: int, covered_s: float) -> None:
+    """A recorder that gives 300 ms at a time is not silent in between; a whole file covers no more than a chunk."""
+    ear = Ear(Activity())
+    for _ in range(3):
+        ear.now += max(0.02, frames * 0.02)
+        ear.push(frames)
+        assert ear.listening.covered_until == pytest.approx(ear.now + covered_s)
+
+
+def test_filled_silence_covers_nothing() -> None:
+    ear = Ear(Activity(), now=1.0)
+    ear.push(1)
+    ear.now += 0.3
+    ear.listening.fill(15)
+    assert ear.listening.covered_until == ear.now
