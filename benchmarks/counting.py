@@ -30,7 +30,7 @@ _ANSWER = (
 )
 WORDS = tuple(_ANSWER.split())
 """The answer. No word comes twice, whatever its capitals and stops."""
-_TOOL_AFTER = 6
+TOOL_AFTER = 6
 """Words before the tool call."""
 _PITCH_HZ, _STEP_HZ = 400.0, 60.0
 _OTHER_HZ = 3_200.0
@@ -41,6 +41,8 @@ _PEAK = 8_000
 _LEAST_HEARD_S = 0.03
 """A shorter piece of tone has no pitch that could be told."""
 _CHUNK_S = 0.1
+_SAID_AGAIN = 3
+"""Words: a paused reply goes back 600 ms at the most."""
 
 
 def _plain(word: str) -> str:
@@ -81,7 +83,9 @@ class Counted:
 
 
 def heard_words(samples: Samples, rate_hz: int) -> Counted:
-    """How far into the answer ``samples`` (one reply, any silence around and within it) go."""
+    """How far into the answer ``samples`` go (any silence around and within it). Where it begins anew, that is the next
+    answer, which does not count; a reply that was paused may say a word or two again.
+    """
     loud = np.abs(samples.astype(np.int32)) > _PEAK // 50
     found = np.flatnonzero(loud)
     if not found.size:
@@ -94,6 +98,8 @@ def heard_words(samples: Samples, rate_hz: int) -> Counted:
         index = _word_of(samples[stretch[0] : stretch[-1] + 1], rate_hz)
         if index is None:
             continue
+        if index < words - _SAID_AGAIN:
+            break
         last = WORDS[index]
         half = (stretch[-1] + 1 - stretch[0]) / rate_hz >= _WORD_S / 2
         words = index + 1 if half else index
@@ -125,7 +131,7 @@ class CountingAgent:
         await asyncio.sleep(self._latencies.ttft_ms / 1000)
         words = GREETING.split() if request.kind == "greeting" else list(WORDS)
         for index, word in enumerate(words):
-            if index == _TOOL_AFTER and self._tool_s:
+            if index == TOOL_AFTER and self._tool_s:
                 yield ToolCalled("tool-1", "look", "{}")
                 await asyncio.sleep(self._tool_s)
                 yield ToolReturned("tool-1", "look", ok=True, result="seen")
