@@ -85,13 +85,12 @@ class Ear:
 
     def returned(self, name: str, now: float) -> bool:
         """A mark came back. False: it proves nothing, because it is none of ours or was cleared."""
-        if not any(name == each for each, _ in self._marks):
+        index = next((index for index, (each, _) in enumerate(self._marks) if each == name), None)
+        if index is None:
             return False
-        position = 0
-        while self._marks:
-            each, position = self._marks.popleft()
-            if each == name:
-                break
+        position = self._marks[index][1]
+        for _ in range(index + 1):
+            self._marks.popleft()
         self._proven(position, now)
         self._believed = True
         return True
@@ -115,7 +114,7 @@ class Ear:
 
     def heard(self, now: float) -> int:
         """Samples that have been audible. Never falls."""
-        soft = self._base.position + int((now - self._base.at_s) * self._rate)
+        soft = self._base.position + round((now - self._base.at_s) * self._rate)
         heard = min(self._by_clock(now), soft, self._next_mark(now))
         self._heard = max(self._heard, heard)
         return self._heard
@@ -144,7 +143,7 @@ class Ear:
     def _by_clock(self, now: float) -> int:
         if self._first is None:
             return 0
-        return min(self._sent, self._first.position + int((now - self._first.at_s) * self._rate))
+        return min(self._sent, self._first.position + round((now - self._first.at_s) * self._rate))
 
     def _silence(self, position: int) -> int:
         """Padding before ``position``."""

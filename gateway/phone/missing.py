@@ -35,9 +35,9 @@ class MissingAudio:
     def overdue(self, now: float) -> int:
         """Frames of silence for what is missing by now."""
         late = now - self._until
-        if late < OVERDUE_S:
+        if late < OVERDUE_S - 1e-6:
             return 0
-        frames = int(late * 1000 / FRAME_MS)
+        frames = int(late * 1000 / FRAME_MS + 1e-6)
         self._until += frames * FRAME_MS / 1000
         self._filled_ms += frames * FRAME_MS
         return frames
