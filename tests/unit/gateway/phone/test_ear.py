@@ -12,7 +12,8 @@ MS = RATE // 1000
 
 
 def ear(*, marks: bool = True, lag_ms: int = 0) -> Any:
-    """An :class:`Ear`; Any, because its properties change between two lines. ``lag_ms``: a first, short reply has taught it that its peer plays so much later."""
+    """An :class:`Ear`; Any, because its properties change between two lines. ``lag_ms``: a short reply has taught
+    it that its peer plays so much later."""
     made = Ear(RATE, has_marks=marks)
     if lag_ms:
         made.sent(20 * MS, -10.0)

@@ -19,7 +19,10 @@ START = (
 )
 
 
-def protocol_for(spoken: PhoneFormat = PhoneFormat("pcmu", 8_000), *, little_endian: bool = False) -> TelnyxProtocol:
+MU_LAW = PhoneFormat("pcmu", 8_000)
+
+
+def protocol_for(spoken: PhoneFormat = MU_LAW, *, little_endian: bool = False) -> TelnyxProtocol:
     return TelnyxProtocol(spoken, little_endian=little_endian, returns=False)
 
 
