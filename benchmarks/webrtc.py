@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.webrtc [--calls 20 --calls 60 …] [--compare-up-to 20] [--seconds 20] [--json FILE]``
 
-Two servers, one after the other for each number of calls that plain aiortc can hold: the gateway with all of its pipeline on engines of known
-latency (:mod:`benchmarks.server`: real Silero, journal in a real Redis), and an echo on plain aiortc
-(:mod:`benchmarks.webrtc_plain`), which has none of that. Each is held on one core, the callers
+Two servers, one after the other for each number of calls that plain aiortc can hold: the gateway with all of its
+pipeline on engines of known latency (:mod:`benchmarks.server`: real Silero, journal in a real Redis), and an echo on
+plain aiortc (:mod:`benchmarks.webrtc_plain`), which has none of that. Each is held on one core, the callers
 (:mod:`benchmarks.webrtc_caller`) on another. Other work on the same cores shows in the gaps; let the scheduler prefer
 this run where the machine is shared (``chrt -r 5`` before the command). Definitions:
 
