@@ -109,6 +109,7 @@ async def running(
         directory = Directory(parts.admission, lambda: _agent_names(engines.agent))
         console = Console(await asyncio.to_thread(load_console))
         whip = WhipDoor(parts, webrtc_settings(settings), tasks)
+        await whip.prepare()
         phones = phone_parts(settings, calls, notes)
         routes = [*console.routes(), *directory.routes(), *whip.routes(), *phone_routes(parts, phones)]
         application = build_application(parts, registry, routes=routes)

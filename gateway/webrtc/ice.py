@@ -7,6 +7,7 @@ else from an address without a valid pair, costs one counter and nothing more; a
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
@@ -24,7 +25,6 @@ MAX_REMOTE_CANDIDATES: Final = 32
 """Addresses of one peer that are ever checked, told and found ones together (RFC 8445 section 19.5.1)."""
 
 Deliver = Callable[[Kind, bytes], None]
-Bind = Callable[[str], int]
 
 
 class Ice(Connection):
@@ -178,27 +178,18 @@ class Ice(Connection):
 
     async def _open(self, address: str, ports: Sequence[int]) -> StunProtocol:
         loop = asyncio.get_running_loop()
-        problem = OSError(f"no free port on {address}")
-        for port in ports:
-            try:
-                transport, protocol = await loop.create_datagram_endpoint(
-                    lambda: _Socket(self), local_addr=(address, port)
-                )
-            except OSError as error:
-                problem = error
-                continue
-            host, bound = transport.get_extra_info("sockname")[:2]
-            protocol.local_candidate = Candidate(
-                foundation=candidate_foundation("host", "udp", host)[:32],
-                component=1,
-                transport="udp",
-                priority=candidate_priority(1, "host", 65_535 - len(self._protocols)),
-                host=host,
-                port=bound,
-                type="host",
-            )
-            return protocol
-        raise problem
+        transport, protocol = await loop.create_datagram_endpoint(lambda: _Socket(self), sock=_bound(address, ports))
+        host, port = transport.get_extra_info("sockname")[:2]
+        protocol.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host)[:32],
+            component=1,
+            transport="udp",
+            priority=candidate_priority(1, "host", 65_535 - len(self._protocols)),
+            host=host,
+            port=port,
+            type="host",
+        )
+        return protocol
 
 
 class _Socket(StunProtocol):
@@ -237,6 +228,23 @@ class _Socket(StunProtocol):
         except Exception:
             # aioice's parser raises whatever struct raises; of a stranger's bytes nothing is worth a log line.
             self._ice.drop()
+
+
+def _bound(address: str, ports: Sequence[int]) -> socket.socket:
+    """A UDP socket on the first of ``ports`` that is free. Made here, because a failed attempt of uvloop's own leaves
+    its socket open."""
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    problem = OSError(f"no port for {address}")
+    for port in ports:
+        try:
+            made.bind((address, port))
+        except OSError as error:
+            problem = error
+        else:
+            return made
+    made.close()
+    raise problem
 
 
 def _text(size_bytes: int) -> str:

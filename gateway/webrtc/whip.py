@@ -31,6 +31,7 @@ from gateway.webrtc.fragment import Fragment, read_fragment
 from gateway.webrtc.offer import Offer, read_offer
 from gateway.webrtc.peer import Peer, peer_counters
 from gateway.webrtc.sdp_lines import FRAGMENT_BOUNDS, OFFER_BOUNDS
+from gateway.webrtc.sender import silent_packet
 from gateway.webrtc.turn_credentials import ice_server_links, turn_credentials
 from gateway.webrtc.wanted import LAST_SEQ, RESUME_SECRET, Wanted, read_wanted
 from gateway.websocket.ending import Ending, Exit
@@ -87,6 +88,15 @@ class WhipDoor:
             peer_counters(parts.telemetry),
             parts.telemetry.histogram("voicegate_webrtc_setup_seconds", "From the answer to media"),
         )
+
+    async def prepare(self) -> None:
+        """Load and make what the first call would wait for: libopus, a certificate, a packet of silence.
+
+        Raises:
+            AudioError: there is no libopus.
+        """
+        await asyncio.to_thread(silent_packet, OUTPUT_RATE_HZ)
+        await asyncio.to_thread(self._certificates.newest)
 
     def routes(self) -> list[web.RouteDef]:
         one = "/whip/{resource}"
@@ -183,10 +193,13 @@ class WhipDoor:
                 media_ports(self.config, secrets.randbelow(65_536)),
                 self.config.public_address,
             )
+            call.joined(peer)
         except OSError as error:
             _log.error("no socket for media", error=str(error))
             raise RefusedCall("busy", "no UDP port is free for this call") from None
-        call.joined(peer)
+        except BaseException:
+            await peer.close()
+            raise
         return peer, answer
 
     async def _carry(self, call: WebRtcCall, resource: str, stack: ExitStack) -> None:

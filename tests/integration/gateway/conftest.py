@@ -23,6 +23,8 @@ from gateway.conversation import CallRequest, Clip
 from gateway.health import HealthCheck
 from gateway.parts import build_parts
 from gateway.server import RunningGateway, build_application, serve
+from gateway.webrtc.config import WebRtcConfig
+from gateway.webrtc.whip import WhipDoor
 from voicegate.kernel import events
 from voicegate.kernel.audio import Frame, Samples, frame_samples
 from voicegate.kernel.clock import SystemClock
@@ -229,7 +231,9 @@ def start() -> Start:
     """``async with start(max_connections=1) as served``: a gateway with these settings."""
 
     @asynccontextmanager
-    async def _start(checks: dict[str, HealthCheck] | None = None, **settings: Any) -> AsyncIterator[Served]:
+    async def _start(
+        checks: dict[str, HealthCheck] | None = None, webrtc: WebRtcConfig | None = None, **settings: Any
+    ) -> AsyncIterator[Served]:
         settings.setdefault("connection_burst", 1000.0)
         config = GatewayConfig(port=0, **settings)
         registry = CollectorRegistry()
@@ -237,9 +241,12 @@ def start() -> Start:
         parts = build_parts(
             config, calls, clock=SystemClock(), telemetry=PrometheusTelemetry(registry), checks=checks or {}
         )
-        application = build_application(parts, registry)
-        async with asyncio.TaskGroup() as tasks, serve(parts, application, tasks) as running:
-            yield Served(running, calls, registry)
+        async with asyncio.TaskGroup() as tasks:
+            whip = WhipDoor(parts, webrtc or WebRtcConfig(), tasks)
+            await whip.prepare()
+            application = build_application(parts, registry, routes=whip.routes())
+            async with serve(parts, application, tasks) as running:
+                yield Served(running, calls, registry)
 
     return _start
 
