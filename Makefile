@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types bench soak lock image clean setup
+.PHONY: run test lint types bench bench-peers soak lock clean setup
 
 run: setup            ## set everything up and start voicegate on http://localhost:8000, its control API on http://localhost:8001
 	$(BIN)/voicegate serve --role all
@@ -20,15 +20,15 @@ types: setup
 bench: setup          ## latency and overhead, with tables; writes benchmarks/results/
 	./scripts/bench.sh
 
+bench-peers: setup    ## the same calls on voicegate, pipecat and LiveKit Agents, one core each; a table with ratios
+	PYTHONPATH=.:codecs $(BIN)/python -m benchmarks.peers --json benchmarks/results/peers.json
+
 soak: setup           ## hundreds of calls, kills and mutations; prints its tables
 	./scripts/soak.sh
 
 lock:                 ## pin every dependency with its hashes (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate -q -o requirements.lock
-
-image:                ## the Docker image
-	docker build -t voicegate .
 
 clean:
 	rm -rf $(VENV) .voicegate .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -38,7 +38,9 @@ def test_settings_that_are_named_exist() -> None:
     known = {variable(name) for name in Settings.model_fields}
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
     for page in pages:
-        named = set(re.findall(r"\b((?:VOICEGATE|OPENAI|ELEVENLABS)_[A-Z_]+|REDIS_URL|DATABASE_URL)\b", page.read_text()))
+        named = set(
+            re.findall(r"\b((?:VOICEGATE|OPENAI|ELEVENLABS)_[A-Z_]+|REDIS_URL|DATABASE_URL)\b", page.read_text())
+        )
         assert named <= known | {"VOICEGATE_TEST_SPEECH"}, page
 
 
