@@ -23,7 +23,13 @@ def test_both_directions() -> None:
     assert [group.items for group in answer.group] == [["0", "1"]]
     assert (audio.kind, audio.port, audio.direction, audio.rtcp_mux) == ("audio", 40000, "sendrecv", True)
     assert [(codec.payloadType, codec.mimeType) for codec in audio.rtp.codecs] == [(111, "audio/opus")]
-    assert audio.rtp.codecs[0].parameters == {"minptime": 10, "useinbandfec": 1, "stereo": 0, "maxplaybackrate": 16000}
+    assert audio.rtp.codecs[0].parameters == {
+        "minptime": 10,
+        "useinbandfec": 1,
+        "stereo": 0,
+        "maxplaybackrate": 16_000,
+        "maxaveragebitrate": "32000",
+    }
     assert [(each.ip, each.port) for each in audio.ice_candidates] == [("192.0.2.9", 40000), ("2001:db8::9", 40001)]
     assert audio.ice_candidates_complete
     assert audio.ssrc[0].ssrc == 4711
