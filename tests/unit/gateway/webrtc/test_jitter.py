@@ -43,9 +43,9 @@ class Stream:
                 return f"{due.ticks / MS:g} ms of silence"
 
 
-def calm(**options: int) -> Stream:
+def calm(first: int = 0, clock: int = 0) -> Stream:
     """A stream of 600 packets that came in order: 12 s, patience at its least."""
-    stream = Stream(**options)
+    stream = Stream(first, clock)
     for number in range(600):
         stream.put(number, number * 20)
         stream.take()
