@@ -9,6 +9,7 @@ run: setup            ## set everything up and start voicegate on http://localho
 	$(BIN)/voicegate serve --role all
 
 test: setup           ## lint, types, import contracts, then all tests
+	./scripts/setup-tests.sh
 	./scripts/test.sh
 
 lint: setup

@@ -12,7 +12,6 @@ import { Pulse } from "./pulse.js";
 /** @typedef {import("./types.js").Level} Level */
 /** @typedef {import("./types.js").Link} Link */
 /** @typedef {import("./types.js").LinkEnd} LinkEnd */
-/** @typedef {import("./types.js").NoticeDetail} NoticeDetail */
 /** @typedef {import("./types.js").WireMessage} WireMessage */
 
 const RESUME_MS = 60000;
@@ -263,7 +262,7 @@ export class Call extends EventTarget {
    * @param {string} message
    */
   _notice(code, message) {
-    this._tell("notice", /** @type {NoticeDetail} */ ({ code, message, local: true }));
+    this._tell("notice", { type: "notice", code, message, local: true });
   }
 
   /**

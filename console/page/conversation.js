@@ -28,7 +28,8 @@ const KINDS = /** @type {Record<string, string>} */ ({
 });
 const REASONS = /** @type {Record<string, string>} */ ({
   barge_in: "you interrupted",
-  cancelled: "stopped by you",
+  stopped: "stopped by you",
+  text: "you typed",
   hung_up: "the call ended",
 });
 

@@ -15,7 +15,7 @@ import { TurnState } from "./turn_state.js";
 /** @typedef {import("../voicegate.js").Call} Call */
 /** @typedef {import("../client/types.js").WireMessage} WireMessage */
 
-const FRAME_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 250 : 33;
+const FRAME_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 500 : 50;
 const FACTS_MS = 500;
 
 const controls = new Controls();
@@ -83,6 +83,7 @@ function notice(message) {
  */
 function changed(call, { state, reason }) {
   controls.show(state, reason, call.microphoneStream !== null);
+  keepFocus(state === "ended" ? "call" : "hang-up");
   if (state === "live") {
     controls.loadMicrophones();
     requestAnimationFrame(animate);
@@ -93,6 +94,12 @@ function changed(call, { state, reason }) {
     for (const meter of Object.values(meters)) meter.clear();
     showMuted(false);
   }
+}
+
+/** Whoever pressed a button that is gone now stands on the one in its place. @param {string} id */
+function keepFocus(id) {
+  const focused = document.activeElement;
+  if (focused === null || focused === document.body || (focused instanceof HTMLButtonElement && focused.hidden)) byId(id).focus();
 }
 
 function showTurn() {
@@ -156,10 +163,7 @@ byId("type-only").addEventListener("click", () => {
   caller.begin(false);
   byId("text").focus();
 });
-byId("hang-up").addEventListener("click", () => {
-  caller.call?.hangUp();
-  byId("call").focus();
-});
+byId("hang-up").addEventListener("click", () => caller.call?.hangUp());
 byId("mute").addEventListener("click", async () => showMuted(await caller.toggle()));
 byId("stop").addEventListener("click", () => caller.call?.interrupt());
 byId("token").addEventListener("change", () => controls.loadAgents());

@@ -18,6 +18,7 @@ AT_ONCE = 6
 class Scenes(Generic[_P]):
     """Scenes of one module; all take the same arguments."""
 
+    at_once: int = AT_ONCE
     _scenes: dict[str, Callable[_P, Awaitable[None]]] = field(default_factory=dict)
 
     @property
@@ -30,18 +31,19 @@ class Scenes(Generic[_P]):
         return scene
 
     def play(self, *args: _P.args, **kwargs: _P.kwargs) -> dict[str, BaseException | None]:
-        """All scenes, :data:`AT_ONCE` at a time; what each one raised."""
+        """All scenes, some at a time; what each one raised."""
+        return asyncio.run(self.perform(*args, **kwargs))
 
-        async def together() -> list[BaseException | None]:
-            stage = asyncio.Semaphore(AT_ONCE)
+    async def perform(self, *args: _P.args, **kwargs: _P.kwargs) -> dict[str, BaseException | None]:
+        """The same, inside a loop that runs."""
+        stage = asyncio.Semaphore(self.at_once)
 
-            async def one(scene: Callable[_P, Awaitable[None]]) -> None:
-                async with stage:
-                    await scene(*args, **kwargs)
+        async def one(scene: Callable[_P, Awaitable[None]]) -> None:
+            async with stage:
+                await scene(*args, **kwargs)
 
-            return await asyncio.gather(*map(one, self._scenes.values()), return_exceptions=True)
-
-        return dict(zip(self._scenes, asyncio.run(together()), strict=True))
+        raised = await asyncio.gather(*map(one, self._scenes.values()), return_exceptions=True)
+        return dict(zip(self._scenes, raised, strict=True))
 
 
 def tell(outcome: BaseException | None) -> None:
