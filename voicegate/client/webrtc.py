@@ -39,7 +39,7 @@ class WhipMessage:
 class WhipSocket:
     """One call. Made by :func:`connect_whip`."""
 
-    def __init__(self, http: aiohttp.ClientSession, target: CallTarget) -> None:
+    def __init__(self, http: aiohttp.ClientSession, target: CallTarget, *, listens: bool = True) -> None:
         self.close_code: int | None = None
         self.closed = False
         self._http = http
@@ -49,7 +49,7 @@ class WhipSocket:
         self._microphone = _Microphone()
         self._decoder = Decoder()
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._pc.addTrack(self._microphone)
+        self._pc.addTransceiver(self._microphone, direction="sendrecv" if listens else "sendonly")
         self._channel = self._pc.createDataChannel("events")
         self._channel.on("message", self._told)
         self._pc.on("connectionstatechange", self._changed)
@@ -157,14 +157,14 @@ class WhipSocket:
             self._received.put_nowait(None)
 
 
-async def connect_whip(http: aiohttp.ClientSession, target: CallTarget) -> WhipSocket:
-    """Call, and wait until the data channel is open.
+async def connect_whip(http: aiohttp.ClientSession, target: CallTarget, *, listens: bool = True) -> WhipSocket:
+    """Call, and wait until the data channel is open. ``listens`` False: it only speaks.
 
     Raises:
         GatewayUnreachable: nobody listens there.
         CallFailed: the gateway refused the call, or no media came through.
     """
-    socket = WhipSocket(http, target)
+    socket = WhipSocket(http, target, listens=listens)
     try:
         async with asyncio.timeout(_CONNECT_S):
             await socket.open()
