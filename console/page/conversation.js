@@ -29,7 +29,8 @@ const KINDS = /** @type {Record<string, string>} */ ({
 const REASONS = /** @type {Record<string, string>} */ ({
   barge_in: "you interrupted",
   stopped: "stopped by you",
-  text: "you typed",
+  replaced: "you went on",
+  failed: "it failed",
   hung_up: "the call ended",
 });
 
