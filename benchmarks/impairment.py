@@ -37,6 +37,9 @@ class Network:
     outages: tuple[Outage, ...] = ()
 
 
+_GOOD = Network()
+
+
 class Path:
     """Packets on their way through a :class:`Network`."""
 
@@ -64,12 +67,15 @@ class Path:
 class _Side(asyncio.DatagramProtocol):
     """One socket of a relay: what comes in leaves by the other one."""
 
-    def __init__(self, path: Path, peer: Address | None = None) -> None:
+    def __init__(self, network: Network, seed: int, peer: Address | None = None) -> None:
         self.peer = peer
         self.other: _Side | None = None
         self.transport: asyncio.DatagramTransport | None = None
-        self._path = path
         self._loop = asyncio.get_running_loop()
+        self.become(network, seed)
+
+    def become(self, network: Network, seed: int) -> None:
+        self._path = Path(network, seed)
         self._began = self._loop.time()
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
@@ -90,20 +96,33 @@ class _Side(asyncio.DatagramProtocol):
         other.transport.sendto(data, other.peer)
 
 
+class Relay:
+    """A bad network before one target, for one peer: the first that sends."""
+
+    def __init__(self, front: _Side, behind: _Side, address: Address) -> None:
+        self.address = address
+        """Where the peer finds the target."""
+        self._front = front
+        self._behind = behind
+
+    def become(self, there: Network, back: Network, *, seed: int = 1) -> None:
+        """Another network begins now: ``there`` on the way to the target, ``back`` on the way from it."""
+        self._front.become(there, seed)
+        self._behind.become(back, seed + 1)
+
+
 @asynccontextmanager
 async def relay(
-    target: Address, there: Network, back: Network | None = None, *, seed: int = 1, host: str = "127.0.0.1"
-) -> AsyncIterator[Address]:
-    """Where a peer finds ``target`` behind a bad network: one peer, the first that sends. ``there`` is what happens on
-    the way to the target, ``back`` (if it differs) on the way from it."""
+    target: Address, there: Network = _GOOD, back: Network = _GOOD, *, seed: int = 1, host: str = "127.0.0.1"
+) -> AsyncIterator[Relay]:
+    """A relay before ``target``; see :meth:`Relay.become`."""
     loop = asyncio.get_running_loop()
-    front, behind = _Side(Path(there, seed)), _Side(Path(back or there, seed + 1), target)
+    front, behind = _Side(there, seed), _Side(back, seed + 1, target)
     front.other, behind.other = behind, front
     first, _ = await loop.create_datagram_endpoint(lambda: front, local_addr=(host, 0))
     second, _ = await loop.create_datagram_endpoint(lambda: behind, local_addr=(host, 0))
     try:
-        address: Address = first.get_extra_info("sockname")[:2]
-        yield address
+        yield Relay(front, behind, first.get_extra_info("sockname")[:2])
     finally:
         first.close()
         second.close()

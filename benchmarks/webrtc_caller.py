@@ -5,8 +5,9 @@ only timed. Many of them in one process load a gateway without becoming what is 
 import asyncio
 import re
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 import aiohttp
 import numpy as np
@@ -23,6 +24,8 @@ from gateway.webrtc.rtp import build_rtp
 from voicegate.client.connection import CallFailed
 from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, Samples, frame_samples
 from voicegate.kernel.telemetry import NoTelemetry
+
+Through: TypeAlias = Callable[[tuple[str, int]], Awaitable[tuple[str, int]]]
 
 PAYLOAD_TYPE: Final = 111
 _TICKS: Final = 48 * FRAME_MS
@@ -44,8 +47,8 @@ class Caller:
     def __init__(self, credentials: Credentials, voice: Sequence[bytes], ssrc: int) -> None:
         self.arrivals: list[float] = []
         """When each packet of the agent came, by ``time.perf_counter``."""
-        self.lateness_s: list[float] = []
-        """Of our own packets: the bench's clock, not the gateway's."""
+        self.hear: Callable[[bytes], None] | None = None
+        """Gets the agent's RTP decrypted, where somebody wants it."""
         self._voice = voice
         self._ssrc = ssrc
         self._credentials = credentials
@@ -56,21 +59,23 @@ class Caller:
         self._number = 0
         self._resource = ""
 
-    async def connect(self, http: aiohttp.ClientSession, url: str) -> None:
-        """Call by WHIP at ``url`` and wait for SRTP.
+    async def connect(self, http: aiohttp.ClientSession, url: str, *, through: Through | None = None) -> None:
+        """Call by WHIP at ``url`` and wait for SRTP. With ``through``, media goes by the address that it gives for the
+        gateway's, and the caller's own is not told.
 
         Raises:
             CallFailed: refused, or no connection within 20 s.
         """
         await self._ice.listen([_HOST], [0])
-        async with http.post(f"{url}/whip", data=self._offer(), headers={"Content-Type": "application/sdp"}) as answer:
+        offer = self._offer(hidden=through is not None)
+        async with http.post(f"{url}/whip", data=offer, headers={"Content-Type": "application/sdp"}) as answer:
             text = await answer.text()
             if answer.status != 201:
                 raise CallFailed(f"WHIP refused: {answer.status} {text[:200]}")
             self._resource = answer.headers["Location"]
         try:
             async with asyncio.timeout(_CONNECT_S):
-                await self._join(text)
+                await self._join(text, through)
         except TimeoutError:
             raise CallFailed("no media connection") from None
 
@@ -84,6 +89,11 @@ class Caller:
         payload = self._voice[number % len(self._voice)]
         self._ice.send(outbound.protect(build_rtp(PAYLOAD_TYPE, number, number * _TICKS, self._ssrc, payload)))
 
+    def report(self, rtcp: bytes) -> None:
+        """Send an RTCP packet."""
+        if self._outbound is not None:
+            self._ice.send(self._outbound.protect_rtcp(rtcp))
+
     def gaps_ms(self, from_s: float, to_s: float) -> list[float]:
         """Between packets that came one after the other, in a stretch of time."""
         times = np.array([each for each in self.arrivals if from_s <= each < to_s])
@@ -96,7 +106,7 @@ class Caller:
                 pass
         await self._ice.shut(1.0)
 
-    async def _join(self, answer: str) -> None:
+    async def _join(self, answer: str, through: Through | None) -> None:
         ufrag, password, digest, setup = (
             _find(rf"^a={name}:(?:sha-256 )?(\S+)", answer) for name in ("ice-ufrag", "ice-pwd", "fingerprint", "setup")
         )
@@ -106,6 +116,9 @@ class Caller:
         )
         for line in re.findall(r"^a=candidate:(.+?)\r?$", answer, re.MULTILINE):
             candidate = read_candidate(line)
+            if candidate is not None and through is not None:
+                host, port = await through((candidate.host, candidate.port))
+                candidate = replace(candidate, host=host, port=port)
             if candidate is not None:
                 await self._ice.add(candidate)
         self._ice.switch_role(ice_controlling=True)
@@ -119,6 +132,8 @@ class Caller:
     def _deliver(self, kind: Kind, datagram: bytes) -> None:
         if kind is Kind.RTP:
             self.arrivals.append(time.perf_counter())
+            if self.hear is not None and self._dtls is not None and self._dtls.inbound is not None:
+                self.hear(self._dtls.inbound.unprotect(datagram))
         elif kind is Kind.DTLS and self._dtls is not None:
             self._send_all(self._dtls.receive(datagram)[1])
             if self._dtls.state is DtlsState.CONNECTED and self._outbound is None and not self._connected.is_set():
@@ -129,7 +144,7 @@ class Caller:
         for each in datagrams:
             self._ice.send(each)
 
-    def _offer(self) -> str:
+    def _offer(self, *, hidden: bool) -> str:
         login, fingerprint = self._ice.login, self._credentials.fingerprint
         [candidate] = self._ice.candidates()
         lines = [
@@ -152,10 +167,10 @@ class Caller:
             f"a=rtpmap:{PAYLOAD_TYPE} opus/48000/2",
             f"a=fmtp:{PAYLOAD_TYPE} minptime=10;useinbandfec=1",
             f"a=ssrc:{self._ssrc} cname:caller",
-            f"a=candidate:1 1 udp 2130706431 {candidate.address} {candidate.port} typ host",
-            "a=end-of-candidates",
         ]
-        return "\r\n".join([*lines, ""])
+        if not hidden:
+            lines.append(f"a=candidate:1 1 udp 2130706431 {candidate.address} {candidate.port} typ host")
+        return "\r\n".join([*lines, "a=end-of-candidates", ""])
 
 
 def _find(pattern: str, text: str) -> str:

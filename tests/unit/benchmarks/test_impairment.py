@@ -90,8 +90,9 @@ async def talk(there: Network, back: Network, send: list[bytes], expect: int) ->
     loop = asyncio.get_running_loop()
     echo, _ = await loop.create_datagram_endpoint(Echo, local_addr=("127.0.0.1", 0))
     target: Address = echo.get_extra_info("sockname")
-    async with relay(target, there, back) as address:
-        client, sink = await loop.create_datagram_endpoint(Sink, remote_addr=address)
+    async with relay(target) as between:
+        between.become(there, back)
+        client, sink = await loop.create_datagram_endpoint(Sink, remote_addr=between.address)
         for each in send:
             client.sendto(each)
         async with asyncio.timeout(10):
