@@ -31,18 +31,18 @@ class Patience:
     Observations grow in weight instead of all older ones fading, so that a packet in order costs one addition.
     """
 
-    __slots__ = ("_bins", "_in_order", "_late", "_weight")
+    __slots__ = ("_all", "_bins", "_late", "_weight")
 
     def __init__(self) -> None:
         self._weight = 1.0
-        self._in_order = 0.0
+        self._all = 0.0
         self._late = 0.0
         self._bins = [0.0] * _BINS
         self.came(FIRST_PATIENCE_S)
 
     def in_order(self) -> None:
         """A packet came when it was due."""
-        self._in_order += self._weight
+        self._all += self._weight
         self._weight *= _GROWTH
         if self._weight > _RESCALE_AT:
             self._rescale()
@@ -52,12 +52,11 @@ class Patience:
         self._bins[min(_BINS - 1, int(late_s / _BIN_S))] += self._weight
         self._late += self._weight
         self.in_order()
-        self._in_order -= self._weight
 
     @property
     def seconds(self) -> float:
         """How long to wait, between the two bounds."""
-        allowed = TOLERATED * (self._in_order + self._late)
+        allowed = TOLERATED * self._all
         if self._late <= allowed:
             return MIN_PATIENCE_S
         place = _BINS
@@ -68,6 +67,6 @@ class Patience:
 
     def _rescale(self) -> None:
         self._bins = [each / self._weight for each in self._bins]
-        self._in_order /= self._weight
+        self._all /= self._weight
         self._late /= self._weight
         self._weight = 1.0

@@ -102,9 +102,11 @@ async def test_loss_and_jitter_both_ways(served: Served) -> None:
         await asyncio.sleep(6.5)
         line.network.become(GOOD, GOOD)
         await asyncio.sleep(0.5)
-        # There: each packet's 20 ms in their place, and in time. The bounds leave room for a busy machine.
+        # There: each packet's 20 ms in their place, and in time, but for what this machine itself was late.
         assert abs(len(line.heard) - len(line.sent_s)) <= 8
-        assert np.percentile(line.delays_ms(30), 95) <= 200
+        stalls_ms = np.diff(line.sent_s) * 1000 - 20
+        assert np.percentile(line.delays_ms(30), 50) <= 100 + stalls_ms.max()
+        assert np.percentile(line.delays_ms(30), 95) <= 150 + stalls_ms.max()
         loud = [np.abs(frame.astype(int)).max() > 1_000 for frame in line.heard]
         assert np.mean(loud[30:]) > 0.95, "lost packets are rebuilt or concealed"
         # And back: our reports made the agent's voice carry second copies.

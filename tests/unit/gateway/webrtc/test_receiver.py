@@ -255,6 +255,8 @@ def test_or_from_one_that_said_goodbye() -> None:
     assert receiver.counts.strangers == 2
     receiver.rtcp(build_goodbye(1), 0.24)
     assert len(heard(receiver, [packet(5_002 + number, ssrc=2) for number in range(10)], from_s=0.24)) >= 9
+    assert heard(receiver, [packet(number, ssrc=3) for number in range(5)], from_s=0.44)[5:] == []
+    assert receiver.report(1.0).ssrc == 2  # type: ignore[union-attr]
 
 
 # --- reports ------------------------------------------------------------------------------------------------------
