@@ -13,6 +13,7 @@ from control_api.agents.sessions import router as agent_sessions
 from control_api.api_keys.routes import router as api_keys
 from control_api.auth.routes import router as auth
 from control_api.auth.routes import well_known
+from control_api.conversations.routes import router as conversations
 from control_api.health.routes import health_routes
 from control_api.middleware import Watch
 from control_api.once import REPLAYED
@@ -24,7 +25,7 @@ from control_api.users.routes import router as users
 
 VERSION = "1.0.0"
 PREFIX = "/api/v1"
-RESOURCES = (auth, users, organizations, permissions, api_keys, agents, agent_sessions)
+RESOURCES = (auth, users, organizations, permissions, api_keys, agents, agent_sessions, conversations)
 """The routers below ``/api/v1``; a new resource is added here."""
 
 _DESCRIPTION = """Agents, their sessions and their conversations.

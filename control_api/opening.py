@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from control_api.agents.publisher import Publisher
 from control_api.config import ControlConfig
+from control_api.conversations.consumer import Consumer
 from control_api.db.database import Database
 from control_api.db.models.content import Property
 from control_api.health.checks import Health, HealthCheck
@@ -41,6 +42,7 @@ class Surroundings:
     clock: Clock
     telemetry: Telemetry
     home: UUID | None = None
+    """The organisation that keeps calls without a published agent; None: nobody does."""
     ice_servers: Callable[[str], list[Mapping[str, Any]]] = lambda _: []
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     """Of vendors."""
@@ -76,13 +78,21 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             "mls": HealthCheck(homes_readable, required=False),
         }
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        background = [tasks.create_task(publisher.run(), name="publisher")]
+        store = Store(client, around.state)
+        # The consumer waits inside Redis, so it has a connection of its own.
+        waiting = open_client(around.redis_url, around.state)
+        stack.push_async_callback(waiting.aclose)
+        consumer = Consumer(waiting, store, database, around.clock, around.telemetry, around.home)
+        background = [
+            tasks.create_task(publisher.run(), name="publisher"),
+            tasks.create_task(consumer.run(), name="conversations"),
+        ]
         stack.callback(lambda: [task.cancel() for task in background])
         yield ControlParts(
             config=config,
             database=database,
             redis=client,
-            store=Store(client, around.state),
+            store=store,
             limits=Limits(client, around.clock),
             issuer=issuer,
             directory=directory,
@@ -96,7 +106,6 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             telemetry=around.telemetry,
             media_token=around.media_token,
             ice_servers=around.ice_servers,
-            home=around.home,
         )
 
 

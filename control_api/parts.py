@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
-from uuid import UUID
 
 from fastapi import Depends
 from redis.asyncio import Redis
@@ -49,8 +48,6 @@ class ControlParts:
     media_token: MediaTokens
     ice_servers: Callable[[str], list[Mapping[str, Any]]]
     """ICE servers for a session, as WebRTC's RTCIceServer."""
-    home: UUID | None = None
-    """The organisation that calls without an agent of ours belong to; None: they are kept by nobody."""
 
 
 def _parts(connection: HTTPConnection) -> ControlParts:

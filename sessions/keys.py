@@ -6,6 +6,10 @@ PREFIX = "voicegate:session:"
 LIVE = "voicegate:sessions:live"
 """Sorted set: session id -> when its lease ends, milliseconds since the epoch on Redis' clock."""
 
+BEGUN = "voicegate:sessions:begun"
+"""Stream: an entry for each call that began or was taken over, with the session's id in the field ``s``. Whoever
+follows calls waits here."""
+
 
 class SessionKeys(NamedTuple):
     """The keys of one session. Each always has an expiry."""

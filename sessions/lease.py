@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from sessions import scripts
 from sessions.config import Config
 from sessions.connection import AWAY, state_errors
-from sessions.keys import LIVE, session_keys
+from sessions.keys import BEGUN, LIVE, session_keys
 from voicegate.kernel.errors import RefusedCall
 from voicegate.kernel.ids import SessionId
 
@@ -86,7 +86,7 @@ class Leases:
         keys = session_keys(session_id)
         args = (session_id, self.owner, self._ttl_ms, int(steal), self._retention_ms)
         with state_errors():
-            reply = await scripts.run(self._client, scripts.Call(scripts.ACQUIRE, (*keys, LIVE), args))
+            reply = await scripts.run(self._client, scripts.Call(scripts.ACQUIRE, (*keys, LIVE, BEGUN), args))
         match reply:
             case [scripts.ABSENT, _]:
                 raise RefusedCall("session_unknown", f"there is no session {session_id}")

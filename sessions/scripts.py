@@ -116,15 +116,16 @@ return tonumber(now)
 ACQUIRE = Script(
     _NOW
     + """
--- KEYS session events transcript lease live; ARGV id owner ttl_ms steal retention_ms
+-- KEYS session events transcript lease live begun; ARGV id owner ttl_ms steal retention_ms
 if redis.call('EXISTS', KEYS[1]) == 0 then return {-5, '0'} end
 if ARGV[4] ~= '1' and redis.call('EXISTS', KEYS[4]) == 1 then return {-4, '0'} end
 local token = redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'status', 'live', 'ended_reason', '', 'updated_ms', now)
 redis.call('SET', KEYS[4], token .. ':' .. ARGV[2], 'PX', ARGV[3])
 redis.call('ZADD', KEYS[5], tonumber(now) + tonumber(ARGV[3]), ARGV[1])
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', 10000, '*', 's', ARGV[1])
 for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
-redis.call('PEXPIRE', KEYS[5], ARGV[5])
+for i = 5, 6 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
 return {token, redis.call('HGET', KEYS[1], 'seq') or '0'}
 """
 )

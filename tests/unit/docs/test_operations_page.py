@@ -7,7 +7,7 @@ from gateway.problems import REFUSALS
 from pipeline.session_config import SessionConfig
 from pipeline.turn_state import TurnConfig
 from sessions.config import Config
-from sessions.keys import LIVE, agent_key, session_keys
+from sessions.keys import BEGUN, LIVE, agent_key, session_keys
 from voicegate.kernel.observability.redact import KeepPrivate
 from voicegate.settings import Settings, variable
 
@@ -30,7 +30,7 @@ def test_every_metric_that_is_named_is_listed() -> None:
 
 
 def test_keys() -> None:
-    for key in (*session_keys("<id>"), LIVE, agent_key("<id>")):
+    for key in (*session_keys("<id>"), LIVE, BEGUN, agent_key("<id>")):
         assert f"| `{key}` |" in PAGE
 
 

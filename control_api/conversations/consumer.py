@@ -1,0 +1,239 @@
+"""Follows the gateway's event streams and keeps the conversations they tell.
+
+At least once, in order for each call, resumable: a call is read from its first event, folded (:mod:`story`), and
+written as it stands (:mod:`keeping`). Two processes may follow the same call; both write the same. The gateway notes
+each call that begins in one stream, where we wait. What ran while nobody followed is found by looking through the
+sessions that Redis still has: at the start, after every outage, and now and then.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+
+from control_api.conversations.keeping import Belongs, Kept, client_phone, find_agent, keep, progress
+from control_api.conversations.story import Story
+from control_api.db.database import Database, DatabaseAway
+from sessions.connection import AWAY, state_errors
+from sessions.keys import BEGUN, PREFIX, session_keys
+from sessions.model import SessionRecord
+from sessions.store import Store
+from voicegate.kernel.clock import Clock
+from voicegate.kernel.errors import StateUnavailable
+from voicegate.kernel.events import decode
+from voicegate.kernel.ids import SessionId
+from voicegate.kernel.telemetry import Telemetry
+
+ROUND_S = 0.05
+"""Shortest time between two looks: many events of many calls go into one transaction."""
+_BLOCK_MS = 80
+_PAGE_EVENTS = 1_000
+_LOOK_THROUGH_S = 60.0
+_LOST_S = 90.0
+"""A call that nobody holds for so long has lost its process: longer than a lease and the usual resume window."""
+_REMEMBERED = 20_000
+_LOOK_AGAIN_S = 2.0
+_LIVE_S = 2.0
+_RETRY_S = 0.5
+_SUFFIX = ":events"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Over:
+    """A call that is stored to its end, or is nobody's. Looked at again now and then: a client may come back to it, and
+    an id may be used again."""
+
+    created_at: datetime
+    nobodys: bool
+    looked_s: float
+
+
+class Consumer:
+    def __init__(
+        self,
+        client: Redis,
+        store: Store,
+        database: Database,
+        clock: Clock,
+        telemetry: Telemetry,
+        home: UUID | None,
+    ) -> None:
+        """``client`` is this consumer's own: it waits in it."""
+        self._client, self._store, self._database = client, store, database
+        self._clock, self._home = clock, home
+        self._calls: dict[str, Kept] = {}
+        self._over: OrderedDict[str, _Over] = OrderedDict()
+        self._dirty: dict[str, Kept] = {}
+        self._begun = ""
+        """The last entry of the stream of beginnings that we have seen; empty: none, look through everything."""
+        self._looked_s = self._live_s = float("-inf")
+        self._followed = telemetry.gauge("voicegate_api_followed_calls", "Calls whose events are being stored.")
+        self._events = telemetry.counter("voicegate_api_events_total", "Events of calls taken from Redis.")
+
+    async def run(self) -> None:
+        """Follow, for ever."""
+        away = False
+        while True:
+            try:
+                await self.round()
+                away = False
+            except (StateUnavailable, DatabaseAway) as error:
+                if not away:
+                    _log.warning("conversations wait", error=error.code)
+                away, self._begun = True, ""
+                await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(ROUND_S)
+
+    async def round(self) -> None:
+        """Take what is new, and store it.
+
+        Raises:
+            StateUnavailable, DatabaseAway: nothing is lost, the next round goes on.
+        """
+        now_s = self._clock.monotonic()
+        if not self._begun or now_s - self._looked_s >= _LOOK_THROUGH_S:
+            self._begun = self._begun or await self._newest_beginning()
+            await self._look_through()
+            self._looked_s = now_s
+        await self._read()
+        await self._write()
+        if now_s - self._live_s >= _LIVE_S:
+            await self._compare_live(0.0 if self._live_s < 0 else now_s - self._live_s)
+            self._live_s = now_s
+        self._followed.set(len(self._calls))
+
+    async def _newest_beginning(self) -> str:
+        with state_errors():
+            newest = await self._client.xrevrange(BEGUN, count=1)
+        return cast(list[tuple[bytes, object]], newest)[0][0].decode() if newest else "0-0"
+
+    async def _look_through(self) -> None:
+        """Open the calls that Redis knows and the database does not know to their end."""
+        with state_errors():
+            keys = [cast(bytes, key) async for key in self._client.scan_iter(match=f"{PREFIX}*{_SUFFIX}", count=1_000)]
+        found = [key.decode()[len(PREFIX) : -len(_SUFFIX)] for key in keys]
+        for start in range(0, len(found), 500):
+            batch = [each for each in found[start : start + 500] if each not in self._calls]
+            for session_id in await self._unfinished(batch):
+                await self._open(session_id)
+
+    async def _unfinished(self, session_ids: list[str]) -> list[str]:
+        if not session_ids:
+            return []
+        async with self._database.system() as session:
+            known = await progress(session, session_ids)
+        with state_errors():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for session_id in session_ids:
+                    pipe.hget(session_keys(session_id).session, "seq")
+                seqs = await pipe.execute()
+        stored = (known.get(session_id, (0, False)) for session_id in session_ids)
+        return [
+            session_id
+            for session_id, seq, (last, over) in zip(session_ids, seqs, stored, strict=True)
+            if not over or int(seq or 0) != last
+        ]
+
+    async def _open(self, session_id: str, *, again: bool = False) -> None:
+        """Follow the call, if it is anybody's. ``again``: it has just begun, whatever we know of its id."""
+        over, now_s = self._over.get(session_id), self._clock.monotonic()
+        followed = self._calls.get(session_id)
+        if not again and (followed or (over is not None and now_s - over.looked_s < _LOOK_AGAIN_S)):
+            return
+        record = await self._store.load(SessionId(session_id))
+        if record is None or (followed and followed.created_at == record.created_at):
+            return
+        if followed:  # its process died, and its client began another call under the same id
+            await self._give_up(followed)
+        same = over is not None and over.created_at == record.created_at
+        if over is not None and same and not again and (over.nobodys or record.status == "ended"):
+            over.looked_s = now_s
+            return
+        belongs = await self._belongs(record)
+        if belongs is None:
+            self._forget(session_id, record.created_at, nobodys=True)
+            return
+        self._calls[session_id] = Kept(session_id, belongs, record.created_at, client_phone(record), Story())
+
+    async def _give_up(self, call: Kept) -> None:
+        call.story.end("lost", self._clock.utc())
+        self._dirty[call.session_id] = call
+        await self._write()
+
+    async def _belongs(self, record: SessionRecord) -> Belongs | None:
+        try:
+            agent_id = UUID(record.agent)
+        except ValueError:
+            return Belongs(self._home, None, None) if self._home else None
+        async with self._database.system() as session:
+            return await find_agent(session, agent_id)
+
+    async def _read(self) -> None:
+        """Wait a little for calls that begin and for events of any call, and fold them."""
+        streams: dict[Any, Any] = {
+            session_keys(session_id).events: f"{call.story.last_seq}-0" for session_id, call in self._calls.items()
+        }
+        streams[BEGUN] = self._begun
+        by_key = {session_keys(session_id).events: call for session_id, call in self._calls.items()}
+        try:
+            found = await self._client.xread(streams, count=_PAGE_EVENTS, block=_BLOCK_MS)
+        except AWAY as error:
+            raise StateUnavailable(f"Redis is away: {type(error).__name__}") from error
+        for key, entries in cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], found):
+            if key.decode() == BEGUN:
+                for entry_id, fields in entries:
+                    self._begun = entry_id.decode()
+                    await self._open(fields[b"s"].decode(), again=True)
+            else:
+                self._fold(by_key[key.decode()], entries)
+
+    def _fold(self, call: Kept, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        for entry_id, fields in entries:
+            try:
+                call.story.apply(decode(fields[b"e"]))
+            except (msgspec.ValidationError, msgspec.DecodeError, KeyError):
+                # An event of a newer gateway, or not one at all: the rest of the call is still worth having.
+                _log.warning("event not understood", session_id=call.session_id, entry=entry_id.decode())
+                call.story.last_seq = max(call.story.last_seq, int(entry_id.partition(b"-")[0]))
+        self._events.inc(len(entries))
+        self._dirty[call.session_id] = call
+
+    async def _compare_live(self, passed_s: float) -> None:
+        """Follow every call that is held, and give up those that nobody has held for long."""
+        live: set[str] = set(await self._store.live_ids())
+        for session_id in live - self._calls.keys():
+            await self._open(session_id)
+        for session_id, call in self._calls.items():
+            held = session_id in live or call.story.ended_at is not None
+            call.unseen_s = 0.0 if held else call.unseen_s + passed_s
+            if call.unseen_s >= _LOST_S:
+                call.story.end("lost", self._clock.utc())
+                self._dirty[session_id] = call
+
+    async def _write(self) -> None:
+        """Store what changed; then let go of the calls that are over."""
+        if not self._dirty:
+            return
+        calls = list(self._dirty.values())
+        async with self._database.system() as session:
+            await keep(session, calls, self._clock.utc())
+        self._dirty.clear()
+        for call in calls:
+            call.story.written()
+            call.is_new = False
+            if call.story.ended_at is not None:
+                self._calls.pop(call.session_id, None)
+                self._forget(call.session_id, call.created_at, nobodys=False)
+
+    def _forget(self, session_id: str, created_at: datetime, *, nobodys: bool) -> None:
+        self._over[session_id] = _Over(created_at, nobodys, self._clock.monotonic())
+        self._over.move_to_end(session_id)
+        if len(self._over) > _REMEMBERED:
+            self._over.popitem(last=False)
