@@ -16,4 +16,6 @@ run overhead overhead
 run bargein bargein --count 14 --coughs 6
 run wer wer
 run tts tts
+run webrtc webrtc
+run webrtc-impaired webrtc_impaired
 "$python" scripts/figures.py

@@ -102,6 +102,32 @@ def _tts(result: Result) -> Iterator[Figure]:
         yield Figure(f"The agent's voice, {engine['engine']}", value)
 
 
+def _webrtc(result: Result) -> Iterator[Figure]:
+    for load in result["loads"]:
+        if load["server"] == "voicegate" and load["gap_ms"]:
+            value = (
+                f"{load['cpu_ms_per_call_second']:.1f} ms of processor time a second and call; "
+                f"between two packets p95 {load['gap_ms']['p95']:.0f} ms"
+            )
+            yield Figure(f"Browser calls on one core, {load['calls']} at once", value)
+    for calls, ratio in result["ratios"].items():
+        value = f"{100 * ratio:.0f} % of its processor time, {calls} calls each, whole pipeline against an echo"
+        yield Figure("Browser calls beside plain aiortc", value)
+
+
+def _impaired(result: Result) -> Iterator[Figure]:
+    rates = {each["network"]: each["word_error_rate"] for each in result["words"]}
+    for each in result["delays"]:
+        value = (
+            f"delay median {each['median_ms']:.0f} ms, p95 {each['p95_ms']:.0f} ms; {each['missing_percent']} % missing"
+        )
+        value += f"; {rates[each['network']]} % of words misheard"
+        yield Figure(f"A browser's voice behind a network: {each['network']}", value)
+    worst = max(each["recovery_s"] for each in result["recovery"])
+    longest = max(each["outage_s"] for each in result["recovery"])
+    yield Figure(f"After an outage of up to {longest:g} s, the delay is what it was", f"within {1000 * worst:.0f} ms")
+
+
 _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.latency": _latency,
     "benchmarks.bargein": _bargein,
@@ -109,6 +135,8 @@ _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.wer": _wer,
     "benchmarks.tts": _tts,
     "benchmarks.soak": _soak,
+    "benchmarks.webrtc": _webrtc,
+    "benchmarks.webrtc_impaired": _impaired,
 }
 
 
