@@ -199,7 +199,7 @@ class WebRtcCall:
 
     async def _say_goodbye(self, ending: Ending, conversation: Conversation) -> None:
         """What the peer is still told, if it is there: the call's last events, and why it ends."""
-        if ending.peer_gone or self._events is None:
+        if ending.peer_gone or self._detached or self._events is None:
             return
         if ending.farewell == "hang_up":
             with contextlib.suppress(TimeoutError):
