@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.gateway_process import free_port
 from voicegate.client.carriers.target import PhoneTarget, PhoneVia
-from voicegate.settings import Settings, variable
+from voicegate.settings import variable
 
 
 def _key() -> str:
@@ -53,12 +53,9 @@ class PhoneSetup:
             "audiosocket_open": True,
         }
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, public_url: str = "http://127.0.0.1:{port}") -> dict[str, str]:
         """The same as variables of the environment; ``{port}`` stands for the gateway's port."""
-        known = {name: value for name, value in self.settings().items() if name in Settings.model_fields}
-        return {variable(name): str(value) for name, value in known.items()} | {
-            variable("public_url"): "http://127.0.0.1:{port}"
-        }
+        return {variable(name): str(value) for name, value in (self.settings() | {"public_url": public_url}).items()}
 
     def target(self, via: PhoneVia, url: str, *, network_ms: float = 20.0) -> PhoneTarget:
         """A call by ``via`` to the gateway at ``url``."""

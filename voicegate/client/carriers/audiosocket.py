@@ -14,6 +14,7 @@ from voicegate.kernel.audio import Frame
 HANG_UP, IDENTITY, KEY, AUDIO, ERROR = 0x00, 0x01, 0x03, 0x10, 0xFF
 JITTER_MS = 200.0
 """What a phone's jitter buffer takes: our choice."""
+TOO_EARLY = "audio that came too early for the jitter buffer"
 _HEAD_BYTES = 3
 
 
@@ -56,7 +57,7 @@ class AudioSocketLeg:
         match kind:
             case 0x10 if payload:
                 if self.playout.put(self._codec.decode(payload)):
-                    self.dropped["audio that came too early for the jitter buffer"] += 1
+                    self.dropped[TOO_EARLY] += 1
             case 0x00:
                 self.over = "the gateway hung up"
             case _:

@@ -127,7 +127,11 @@ class PhoneCall:
     async def greeting_over(self) -> None:
         """Wait until the agent has said what it says first. Returns after some seconds when it says nothing."""
         if await self.until(lambda: self.tape.agent_end > 0, _GREETING_S):
-            await self.until(lambda: self._quiet_s(0) >= QUIET_S, 60.0)
+            await self.quiet()
+
+    async def quiet(self) -> None:
+        """Wait until the agent has said nothing for a while."""
+        await self.until(lambda: self._quiet_s(0) >= QUIET_S, 60.0)
 
     async def speak(self, samples: Samples) -> Utterance:
         """Say ``samples`` (mono int16 at :attr:`rate_hz`) in real time; returns when the last of them was said."""
