@@ -41,7 +41,7 @@ def results(tmp_path: Path) -> Path:
     calls = [CallLoad("voicegate", 60, 9.87, 59.0, spread([20.0, 22.0]), 0.0, 14.0)]
     calls += [CallLoad("plain aiortc", 15, 40.0, 60.0, spread([20.0]), 0.0, 5.0)]
     write_results(tmp_path / "g.json", machine("webrtc"), settings={}, loads=calls, ratios={15: 0.254})
-    delays = [Delays("5 % loss", 20.4, 39.6, 5.01, 0)]
+    delays = [Delays("5 % loss", 20.4, 39.6, 5.0, 5.01, 0)]
     recovery = [Recovery(0.3, True, 0.0, 0.0), Recovery(2.0, False, 50.0, 0.021)]
     heard = [Words("5 % loss", 2.1, 500, 70.0)]
     write_results(tmp_path / "h.json", machine("webrtc_impaired"), delays=delays, recovery=recovery, words=heard)
