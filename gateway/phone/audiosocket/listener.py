@@ -69,10 +69,10 @@ class AudioSocketDoor:
             _log.info("AudioSocket connection refused", code=refusal.code)
             for send in protocol.refused(refusal.code):
                 line.send_audio(send.data, 0.0)
-            await line.close(CloseCode.POLICY, str(refusal))
         except Exception:
             _log.exception("an AudioSocket connection failed")
-            await line.close(CloseCode.INTERNAL, "a fault of ours")
+        finally:
+            await line.close(CloseCode.NORMAL, "")  # a peer that has gone leaves its half open
 
     async def _carry(self, line: TcpLine, protocol: AudioSocketProtocol, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")

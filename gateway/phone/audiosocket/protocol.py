@@ -31,6 +31,7 @@ NAME: Final = "audiosocket"
 RATES_HZ: Final = (8_000, 16_000, 24_000, 48_000)
 """What we can speak."""
 _HANG_UP: Final = SendBinary(wire.encode(wire.HANG_UP))
+_IDENTITY: Final = (wire.UUID, 16)
 _TRAITS: Final = Traits(buffers=False, has_clear=False, has_marks=False, handshake_s=5.0)
 
 
@@ -69,7 +70,10 @@ class AudioSocketProtocol:
         raise _broken("wrong_kind", "a TCP line has no text messages")
 
     def receive_binary(self, data: bytes) -> Sequence[Step]:
-        return [step for message in self._reader.push(data) for step in self._take(message)]
+        steps = [step for message in self._reader.push(data) for step in self._take(message)]
+        if not self._call_id and self._reader.coming not in (None, _IDENTITY) and not self._over:
+            raise _broken("wrong_order", "the first message must be a UUID of 16 bytes")  # whatever else is to come
+        return steps
 
     def accepted(self) -> Sequence[Send]:
         return []
@@ -118,7 +122,7 @@ class AudioSocketProtocol:
         if message.kind == wire.HANG_UP:
             self._over = True
             return [Ended("caller")]
-        if message.kind != wire.UUID or len(message.payload) != 16:
+        if (message.kind, len(message.payload)) != _IDENTITY:
             raise _broken("wrong_order", "the first message must be a UUID of 16 bytes")
         self._call_id = str(uuid.UUID(bytes=message.payload))
         return [self._begin(self._options.rate_hz)] if self._options.rate_hz else []

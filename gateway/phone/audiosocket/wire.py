@@ -43,6 +43,11 @@ class MessageReader:
     def __init__(self) -> None:
         self._rest = b""
 
+    @property
+    def coming(self) -> tuple[int, int] | None:
+        """Type and length of the message whose end has not come; None: not even its head has."""
+        return _HEADER.unpack_from(self._rest) if len(self._rest) >= _HEADER.size else None
+
     def push(self, data: bytes) -> list[Message]:
         """The messages that ``data`` completes."""
         data = self._rest + data

@@ -9,7 +9,7 @@ server does. A connection for the conversation of nobody is a probe: it is answe
     NEW --open--> OPENING --accepted()--> ACTIVE <--paused, resumed--> PAUSED
      |                                       |
      +--open of nobody--> PROBE              +--hang_up()--> LEAVING
-    any --close--> CLOSED
+    any --close--> CLOSED        any --a broken rule--> BROKEN
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,6 +72,7 @@ class _State(Enum):
     PROBE = auto()
     LEAVING = auto()
     CLOSED = auto()
+    BROKEN = auto()
 
 
 class GenesysProtocol:
@@ -94,6 +95,8 @@ class GenesysProtocol:
         return []
 
     def receive_text(self, text: str) -> Sequence[Step]:
+        if self._state is _State.BROKEN:
+            return [Ended("error")]  # the peer has heard our last words: nothing else is to be said
         if len(text) > wire.MAX_TEXT_CHARACTERS:
             raise self._broken("too_big", f"a text message has at most {wire.MAX_TEXT_CHARACTERS} characters")
         try:
@@ -115,7 +118,7 @@ class GenesysProtocol:
                 return [Audio(data[self._media.caller :: len(self._media.channels)])]
             case _State.ACTIVE:
                 return [Ignored("empty_audio")]
-            case _State.PROBE | _State.LEAVING | _State.CLOSED:
+            case _State.PROBE | _State.LEAVING | _State.CLOSED | _State.BROKEN:
                 return [Ignored("after_end")]
             case _:
                 raise self._broken("wrong_order", f"audio came in the state {self._state.name}")
@@ -253,7 +256,7 @@ class GenesysProtocol:
         return [self._say("closed", {}), ended]
 
     def _disconnect(self, reason: str, info: str) -> Sequence[Send]:
-        if self._state in (_State.LEAVING, _State.CLOSED):
+        if self._state in (_State.LEAVING, _State.CLOSED, _State.BROKEN):
             return []
         self._state = _State.LEAVING
         return [self._say("disconnect", {"reason": reason, "info": info})]
@@ -261,7 +264,7 @@ class GenesysProtocol:
     def _broken(self, code: str, why: str, *, reason: str = "error") -> ProtocolViolation:
         """The peer broke a rule: say so, once, and end."""
         last_words = tuple(self._disconnect(reason, why))
-        self._state = _State.CLOSED
+        self._state = _State.BROKEN
         return ProtocolViolation(code, why, last_words=last_words)
 
     def _say(self, kind: str, parameters: Mapping[str, object]) -> SendText:

@@ -34,6 +34,7 @@ SUBPROTOCOLS: Final = ("audio.jambonz.org", "audio.drachtio.org")
 RATES_HZ: Final = (8_000, 16_000, 24_000, 48_000)
 _OWN: Final = frozenset(
     {"callSid", "call_id", "uuid", "accountSid", "from", "to", "direction", "sampleRate", "mixType"}
+    | {"caller", "called", "caller_id_number", "destination_number", "metadata", "token"}
 )
 
 
@@ -162,7 +163,7 @@ class ListenProtocol:
 
     def _parameters(self, fields: dict[str, object]) -> dict[str, str]:
         """The verb's ``metadata`` before the call's own attributes."""
-        return parameters_in({**object_in(fields, "metadata"), **fields}, without=_OWN | {"metadata", "token"})
+        return parameters_in({**object_in(fields, "metadata"), **fields}, without=_OWN)
 
     def _mark_came(self, data: dict[str, object]) -> Step:
         name = text_in(data, "name")

@@ -105,6 +105,8 @@ def test_keys_before_the_call_began_do_not_count() -> None:
     [
         (encode(0x10, b"\1\2"), "wrong_order"),
         (encode(0x01, b"short"), "wrong_order"),
+        (b"\x16\x03\x01", "wrong_order"),  # TLS: its first message would be long
+        (b"GET", "wrong_order"),
         (HELLO + HELLO, "second_start"),
         (HELLO + encode(0x12, b"\1\2"), "bad_format"),
     ],

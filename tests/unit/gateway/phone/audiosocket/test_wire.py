@@ -31,8 +31,12 @@ def test_any_bytes_hold_back_less_than_a_message(wire: bytes) -> None:
     read = reader.push(wire)
     whole = sum(3 + len(message.payload) for message in read)
     assert b"".join(encode(message.kind, message.payload) for message in read) == wire[:whole]
-    if len(wire) - whole >= 3:
-        assert len(wire) - whole < 3 + int.from_bytes(wire[whole + 1 : whole + 3], "big")
+    if len(wire) - whole < 3:
+        assert reader.coming is None
+    else:
+        kind, length = wire[whole], int.from_bytes(wire[whole + 1 : whole + 3], "big")
+        assert reader.coming == (kind, length)
+        assert len(wire) - whole < 3 + length
 
 
 def test_a_type_table_is_read_from_text() -> None:

@@ -267,6 +267,14 @@ def test_a_broken_rule_disconnects_with_an_error(changed: dict[str, object], cod
     assert client.heard[-1]["parameters"]["reason"] == "error"
 
 
+def test_after_a_broken_rule_the_next_message_is_the_end() -> None:
+    client = live()
+    broken(client, "ping", seq=9)
+    assert client.say("close", {"reason": "disconnect"}) == [Ended("error")]
+    assert client.protocol.receive_binary(b"\xff") == [Ignored("after_end")]
+    assert list(client.protocol.hang_up("x")) == []
+
+
 def test_wrong_parameters_disconnect_with_an_error() -> None:
     for kind in ("close", "dtmf", "error", "discarded"):
         assert broken(live(), kind, {}).code == "bad_message"
