@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.conversation import Conversation
+from gateway.webrtc.pace import Pace
 from gateway.webrtc.receiver import AudioReceiver
 from gateway.webrtc.rtcp import ReceiverReport, SenderReport, build_cname, build_receiver_report, parse_rtcp
 from gateway.webrtc.rtp import MalformedPacket
@@ -20,13 +21,16 @@ round trip and loss from them, and we adapt the bit rate by its own."""
 class CallAudio:
     """One call's audio."""
 
-    def __init__(self, receiver: AudioReceiver, sender: AudioSender | None, ssrc: int, cname: str) -> None:
+    def __init__(
+        self, receiver: AudioReceiver, sender: AudioSender | None, ssrc: int, cname: str, now_s: float
+    ) -> None:
         """``sender`` None: the caller only sends. Then the agent's voice is taken on the clock and goes nowhere."""
         self.receiver = receiver
         self._sender = sender
         self._ssrc = ssrc
         self._cname = build_cname(ssrc, cname)
         self._reported_s = 0.0
+        self._pace = Pace(now_s)
 
     def heard(self, packet: bytes, conversation: Conversation | None, now_s: float) -> None:
         """One decrypted RTP packet."""

@@ -8,7 +8,7 @@ comes back, as after a tunnel, it has its call again without asking for it.
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import structlog
@@ -81,7 +81,7 @@ class WebRtcCall:
         if offer.audio.direction == "sendrecv":
             sender = AudioSender(peer.ssrc, offer.audio.payload_type, peer.cname, rate_hz=self._request.output_rate_hz)
         receiver = AudioReceiver(offer.audio.payload_type, now_s=self._began_s)
-        self._peer, self._audio = peer, CallAudio(receiver, sender, peer.ssrc, peer.cname)
+        self._peer, self._audio = peer, CallAudio(receiver, sender, peer.ssrc, peer.cname, self._began_s)
         if offer.data is not None:
             resume = self._request.resume
             self._events = EventsChannel(
@@ -123,6 +123,7 @@ class WebRtcCall:
         finally:
             self._part(ending)
             await peer.close()
+            self._count()
             self._peer = self._audio = self._events = self._conversation = None  # else garbage in a cycle
             self._hurry = _nobody
         return ending
@@ -221,6 +222,16 @@ class WebRtcCall:
                 conversation.detach()
             case _:
                 pass
+
+    def _count(self) -> None:
+        """What became of the caller's packets."""
+        if self._audio is not None:
+            for outcome, count in asdict(self._audio.receiver.counts).items():
+                if outcome.endswith("_ms"):
+                    continue
+                self._parts.telemetry.counter(
+                    "voicegate_webrtc_audio_packets_total", "Audio packets of callers", outcome=outcome
+                ).inc(count)
 
     def _present(self) -> Conversation | None:
         return None if self._detached else self._conversation
