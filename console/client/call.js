@@ -87,9 +87,9 @@ export class Call extends EventTarget {
     return this._pulse?.roundTripMs ?? null;
   }
 
-  /** What waits in the WebSocket's playback buffer; null over WebRTC. */
+  /** What waits to be played, and how often it came too late; null without a connection. */
   get playback() {
-    return this.transport === "websocket" ? this._connecting.playback : null;
+    return this._link?.playback ?? null;
   }
 
   /** Silence the microphone, or let it speak again. @param {boolean} muted */

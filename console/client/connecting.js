@@ -50,10 +50,6 @@ export class Connecting {
     return this._context;
   }
 
-  get playback() {
-    return this._audio?.report ?? null;
-  }
-
   /**
    * @param {MediaStream | null} microphone
    * @param {AbortSignal} signal

@@ -73,6 +73,10 @@ class SocketLink {
     audio.onFrame = (frame) => this._speak(frame);
   }
 
+  get playback() {
+    return this._audio.report;
+  }
+
   /** @param {WireMessage} message */
   send(message) {
     if (this._socket.readyState === WebSocket.OPEN) this._socket.send(JSON.stringify(message));

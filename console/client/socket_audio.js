@@ -7,7 +7,7 @@
 const CAPTURE = new URL("./capture.worklet.js", import.meta.url);
 const PLAYBACK = new URL("./playback.worklet.js", import.meta.url);
 
-/** @typedef {{bufferedMs: number, targetMs: number, gaps: number, playing: boolean}} PlaybackReport */
+/** @typedef {import("./types.js").PlaybackReport} PlaybackReport */
 
 export class SocketAudio {
   /**

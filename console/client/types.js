@@ -54,6 +54,12 @@
  * @property {string} secret Of its `session.welcome`.
  * @property {number} lastSeq Of the last event that was seen.
  *
+ * @typedef {object} PlaybackReport What waits to be played.
+ * @property {number} bufferedMs
+ * @property {number} targetMs The reserve that the buffer aims at.
+ * @property {number} gaps Times that audio came too late and was missing.
+ * @property {boolean} playing
+ *
  * @typedef {object} LinkEnd How a connection was lost.
  * @property {boolean} final No new connection will bring the call back.
  * @property {string} reason
@@ -70,6 +76,7 @@
  * @property {() => void} close Leave; the gateway is told that it was meant.
  * @property {() => void} drop Leave as if the network had gone: the gateway keeps the call, and `lost` is called.
  * @property {() => MediaStream} agentStream The agent's voice.
+ * @property {PlaybackReport} playback
  */
 
 export {};

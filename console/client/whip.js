@@ -26,6 +26,7 @@ const FAREWELLS = new Map([
 ]);
 /** A peer connection that is `disconnected` often comes back by itself. */
 const GRACE_MS = 3000;
+const MEASURE_MS = 1000;
 
 /**
  * Offer, get the answer, and wait until audio and events can flow.
@@ -196,6 +197,11 @@ class WhipLink {
     this._grace = undefined;
     /** The gateway's farewell: the name of a close code. */
     this._farewell = "";
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    this._measuring = undefined;
+    this._emitted = { delayS: 0, count: 0 };
+    /** @type {import("./types.js").PlaybackReport} */
+    this.playback = { bufferedMs: 0, targetMs: 0, gaps: 0, playing: true };
     exchange.peer.ontrack = ({ track }) => this._stream.addTrack(track);
     channel.onmessage = ({ data }) => this._receive(JSON.parse(data));
   }
@@ -207,6 +213,7 @@ class WhipLink {
     this._channel.onclose = () => this._lost("the events' channel closed");
     this._speaker.srcObject = this._stream;
     this._speaker.play().catch(() => {}); // a page without a click stays silent until there is one
+    this._measuring = setInterval(() => this._measure().catch(() => {}), MEASURE_MS);
   }
 
   /** @param {WireMessage} message */
@@ -236,6 +243,19 @@ class WhipLink {
     return this._stream;
   }
 
+  /** The browser's jitter buffer of the last second (W3C WebRTC statistics, `inbound-rtp`). */
+  async _measure() {
+    for (const report of (await this._exchange.peer.getStats()).values()) {
+      if (report.type !== "inbound-rtp" || report.kind !== "audio") continue;
+      const { jitterBufferDelay: delayS, jitterBufferEmittedCount: count, jitterBufferTargetDelay: targetS } = report;
+      const samples = Math.max(1, count - this._emitted.count);
+      const bufferedMs = (1000 * (delayS - this._emitted.delayS)) / samples;
+      const targetMs = count > 0 ? (1000 * targetS) / count : 0;
+      this.playback = { bufferedMs, targetMs, gaps: report.concealmentEvents ?? 0, playing: true };
+      this._emitted = { delayS, count };
+    }
+  }
+
   /** @param {WireMessage} message */
   _receive(message) {
     if (message.type === "notice" && message.seq === undefined && FAREWELLS.has(message.code)) {
@@ -263,6 +283,7 @@ class WhipLink {
 
   _forget() {
     clearTimeout(this._grace);
+    clearInterval(this._measuring);
     this._channel.onclose = this._channel.onmessage = this._exchange.peer.onconnectionstatechange = null;
     this._speaker.srcObject = null;
   }

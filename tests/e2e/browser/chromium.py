@@ -41,15 +41,17 @@ _FLAGS = [
 _TAP = (Path(__file__).parent / "tap.js").read_text()
 
 
-async def write_microphone(file: Path) -> None:
-    """A caller who waits, asks once, and is silent: 48 kHz mono, as Chromium wants it."""
-    silence = [np.zeros(round(seconds * PIPELINE_RATE_HZ), np.int16) for seconds in (BEFORE_S, AFTER_S)]
-    samples = np.concatenate([silence[0], await spoken(QUESTION), silence[1]])
+async def write_microphone(file: Path, *script: str | float) -> None:
+    """A caller who says these texts and is silent for these seconds: 48 kHz mono, as Chromium wants it."""
+    parts = [
+        await spoken(part) if isinstance(part, str) else np.zeros(round(part * PIPELINE_RATE_HZ), np.int16)
+        for part in script
+    ]
     with wave.open(str(file), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(_RATE_HZ)
-        out.writeframes(resample_whole(samples, PIPELINE_RATE_HZ, _RATE_HZ).tobytes())
+        out.writeframes(resample_whole(np.concatenate(parts), PIPELINE_RATE_HZ, _RATE_HZ).tobytes())
 
 
 @asynccontextmanager

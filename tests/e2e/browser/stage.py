@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 from playwright.async_api import Browser
 
-from tests.e2e.browser.chromium import chromium, write_microphone
+from tests.e2e.browser.chromium import AFTER_S, BEFORE_S, QUESTION, chromium, write_microphone
 from tests.e2e.browser.published import whip_client
 from tests.e2e.scenes import Scenes
 from tests.e2e.served import ROOT, Served
@@ -44,7 +44,7 @@ async def _no_icon(_request: web.Request) -> web.Response:
 async def staged(served: Served, folder: Path) -> AsyncIterator[Stage]:
     """The stage, with a microphone's sound in ``folder``."""
     microphone = folder / "microphone.wav"
-    await write_microphone(microphone)
+    await write_microphone(microphone, BEFORE_S, QUESTION, AFTER_S)
     package = whip_client()
     application = web.Application()
     application.router.add_get("/favicon.ico", _no_icon)

@@ -7,7 +7,8 @@ import asyncio
 
 import pytest
 
-import tests.e2e.browser.page_scenes  # noqa: F401 - puts its scenes on the list
+import tests.e2e.browser.module_scenes
+import tests.e2e.browser.page_scenes  # noqa: F401 - both put their scenes on the list
 from tests.e2e.browser import console_scenes
 from tests.e2e.browser.chromium import CHROMIUM, WHY_NOT
 from tests.e2e.browser.stage import scenes, staged
