@@ -1,6 +1,6 @@
 """How quickly a caller on the phone gets silence at the ear, and whether the gateway knows what was heard.
 
-``python -m benchmarks.phone_bargein [--via all|twilio,…] [--count 100] [--calls 2] [--network-ms 20] [--json FILE]``
+``python -m benchmarks.phone_bargein [--via all|twilio,…] [--count 100] [--calls 2] [--at-once 3] [--json FILE]``
 
 :mod:`benchmarks.server` runs in its own process with an agent that counts in tones; simulated carriers call it, each
 with its own protocol, buffer and network delay both ways. The caller asks, and at a random moment after the first
@@ -17,6 +17,7 @@ the agent waits for a tool, which is almost a second of silence in the middle of
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,10 @@ _LEAST_CLIP_S, _MOST_CLIP_S = 1.2, 4.0
 TOOL_MS = 2_500.0
 """The first words take 1.7 s: after them there is silence of almost a second."""
 EARLY_SHARE, LATE_S = 0.3, 4.5
+MOST_LATE_MS = 40.0
+"""Two frames: above it a measurement tells more of this machine than of the gateway."""
+_PATIENCE_S, _REFUSALS = 3.0, 20
+"""A gateway that is full, or whose machine is busy with something else, is asked again so often."""
 _BEFORE_S = 0.1
 """The gateway's account of an answer may be closed this much before it is heard by the carrier's."""
 _PER_CALL = 12
@@ -72,6 +77,13 @@ class PhoneBargeIn:
     """The answer had come to its tool call and no further."""
     words_told: int | None
     words_played: int
+    own_late_ms: float
+    """The latest of our own frames around it."""
+
+    @property
+    def disturbed(self) -> bool:
+        """This machine measured itself."""
+        return self.own_late_ms > MOST_LATE_MS
 
     @property
     def words_off(self) -> int | None:
@@ -85,6 +97,8 @@ class PhoneSummary:
 
     via: str
     barge_ins: int
+    """Without those that were disturbed; all that follows is of these."""
+    disturbed: int
     taken: int
     stop_ms: Spread | None
     early: int
@@ -188,6 +202,8 @@ def _judged(call: PhoneCall, cut: _Cut, replies: Sequence[tuple[Reply, float]]) 
     if not closed:
         return None
     agent = call.tape.agent()
+    tick = voice.first // (rate_hz // 50)
+    late_s = max(call.lateness_s[max(0, tick - 25) : tick + 75], default=0.0)
     played = heard_words(agent[cut.asked.end : utterance.end], rate_hz).words
     stop_ms = barge_in_ms(agent[: utterance.end], voice, rate_hz)
     return PhoneBargeIn(
@@ -199,17 +215,20 @@ def _judged(call: PhoneCall, cut: _Cut, replies: Sequence[tuple[Reply, float]]) 
         in_tool=stop_ms is None and played == TOOL_AFTER,
         words_told=len(closed[0].heard.split()) if len(closed) == 1 else None,
         words_played=played,
+        own_late_ms=round(late_s * 1000, 1),
     )
 
 
 def summarise(via: str, calls: Sequence[Held]) -> PhoneSummary:
     """All calls of one carrier."""
-    found = [each for held in calls for each in held.barge_ins]
+    everything = [each for held in calls for each in held.barge_ins]
+    found = [each for each in everything if not each.disturbed]
     taken = [each for each in found if each.taken]
     off = [abs(each.words_off) for each in found if each.words_off is not None]
     return PhoneSummary(
         via,
         barge_ins=len(found),
+        disturbed=len(everything) - len(found),
         taken=len(taken),
         stop_ms=spread([each.stop_ms for each in taken if each.stop_ms is not None]),
         early=sum(each.after_s < EARLY_S for each in found),
@@ -225,20 +244,21 @@ def summarise(via: str, calls: Sequence[Held]) -> PhoneSummary:
 
 
 async def measure(
-    vias: Sequence[PhoneVia], url: str | None, count: int, calls: int, network_ms: float, seed: int
+    vias: Sequence[PhoneVia], count: int, calls: int, at_once: int, network_ms: float, seed: int
 ) -> dict[PhoneVia, list[Held]]:
-    """``calls`` at a time on each carrier, all carriers at once."""
+    """``calls`` at a time on each carrier, ``at_once`` carriers at a time."""
+    free = asyncio.Semaphore(at_once)
+
+    async def one(target: PhoneTarget) -> list[Held]:
+        async with free:
+            return await _carrier(target, said, count, calls, seed, ledger)
+
     said, setup = await clips(), PhoneSetup()
     options = ["--counting", "--tool-ms", str(TOOL_MS), "--ttft-ms", "100", "--token-ms", "5", "--tts-ms", "40"]
-    async with gateway(url, module="benchmarks.server", options=options, settings=setup.environment()) as running:
+    async with gateway(None, module="benchmarks.server", options=options, settings=setup.environment()) as running:
         assert running.data_dir is not None, "its own account is read from its Redis"
         async with book(running.data_dir) as ledger, asyncio.TaskGroup() as group:
-            tasks = {
-                via: group.create_task(
-                    _carrier(setup.target(via, running.url, network_ms=network_ms), said, count, calls, seed, ledger)
-                )
-                for via in vias
-            }
+            tasks = {via: group.create_task(one(setup.target(via, running.url, network_ms=network_ms))) for via in vias}
     return {via: task.result() for via, task in tasks.items()}
 
 
@@ -249,22 +269,30 @@ async def _carrier(
     chance = random.Random(f"{seed}-{target.via}")
 
     async def one_after_the_other() -> None:
-        while (left := count - sum(len(held.barge_ins) for held in done)) > 0 and _worth_it(done):
-            done.append(await hold(line(target), said, min(_PER_CALL, left), chance, ledger))
+        while (left := count - _undisturbed(done)) > 0 and _worth_it(done):
+            held = await hold(line(target), said, min(_PER_CALL, left), chance, ledger)
+            done.append(held)
+            if not held.barge_ins:
+                await asyncio.sleep(_PATIENCE_S)
 
     await asyncio.gather(*(one_after_the_other() for _ in range(calls)))
     return done
 
 
+def _undisturbed(done: Sequence[Held]) -> int:
+    return sum(not each.disturbed for held in done for each in held.barge_ins)
+
+
 def _worth_it(done: Sequence[Held]) -> bool:
-    """Three calls in a row that gave nothing: this carrier does not work."""
-    return len(done) < 3 or any(held.barge_ins for held in done[-3:])
+    """Many calls in a row that gave nothing: this carrier does not work."""
+    return len(done) < _REFUSALS or any(held.barge_ins for held in done[-_REFUSALS:])
 
 
 def main(
     via: Annotated[str, typer.Option(help="all, or carriers separated by commas.")] = "all",
     count: Annotated[int, typer.Option(min=1, help="Barge-ins on each carrier.")] = 100,
     calls: Annotated[int, typer.Option(min=1, help="Calls at the same time on each carrier.")] = 2,
+    at_once: Annotated[int, typer.Option(min=1, help="Carriers at the same time.")] = 3,
     network_ms: Annotated[float, typer.Option(min=0, help="From carrier to gateway, and the same back.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Of the random moments and clips.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all results here.")] = None,
@@ -272,13 +300,21 @@ def main(
     """Measure barge-ins on the phone."""
     machine = this_machine()
     vias = chosen(via)
-    held = uvloop.run(measure(vias, None, count, calls, network_ms, seed))
+    held = uvloop.run(measure(vias, count, calls, at_once, network_ms, seed))
     summaries = [summarise(name, found) for name, found in held.items()]
     console = Console()
     console.print(_table(summaries))
-    for failure in [each.failure for found in held.values() for each in found if each.failure]:
-        console.print(failure, highlight=False)
-    settings = {"count": count, "calls": calls, "network_ms": network_ms, "seed": seed, "tool_ms": TOOL_MS}
+    failures = Counter(each.failure for found in held.values() for each in found if each.failure)
+    for failure, times in failures.items():
+        console.print(f"{times} times {failure}", highlight=False)
+    settings = {
+        "count": count,
+        "calls": calls,
+        "at_once": at_once,
+        "network_ms": network_ms,
+        "seed": seed,
+        "tool_ms": TOOL_MS,
+    }
     barge_ins = [each for found in held.values() for one in found for each in one.barge_ins]
     write_results(json_file, machine, settings=settings, summary=summaries, barge_ins=barge_ins)
 
