@@ -1,5 +1,6 @@
 """The FastAPI application: routes, errors, OpenAPI."""
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -7,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
+from pydantic.alias_generators import to_camel
 
 from control_api.agents.routes import router as agents
 from control_api.agents.sessions import router as agent_sessions
@@ -36,20 +38,8 @@ are read by cursor. A POST that creates takes an `Idempotency-Key`; a PATCH want
 
 def build_app(parts: ControlParts, registry: CollectorRegistry) -> FastAPI:
     """The application. ``registry`` is what ``/metrics`` shows."""
-    application = FastAPI(
-        title="voicegate control API",
-        version=VERSION,
-        description=_DESCRIPTION,
-        generate_unique_id_function=_operation_id,
-        redoc_url=None,
-    )
+    application = _routed(registry)
     application.state.parts = parts
-    api = APIRouter(prefix=PREFIX)
-    for router in RESOURCES:
-        api.include_router(router)
-    application.include_router(api)
-    application.include_router(well_known)
-    application.include_router(health_routes(registry))
     answer_problems(application)
     if parts.config.allowed_origins:
         application.add_middleware(
@@ -62,13 +52,38 @@ def build_app(parts: ControlParts, registry: CollectorRegistry) -> FastAPI:
     application.add_middleware(
         Watch, clock=parts.clock, telemetry=parts.telemetry, max_body_bytes=parts.config.max_body_bytes
     )
+    return application
+
+
+def openapi_document() -> str:
+    """``contract/openapi.json``: what ``/openapi.json`` gives, in a stable order."""
+    return json.dumps(_routed(CollectorRegistry()).openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _routed(registry: CollectorRegistry) -> FastAPI:
+    application = FastAPI(
+        title="voicegate control API",
+        version=VERSION,
+        description=_DESCRIPTION,
+        generate_unique_id_function=_operation_id,
+        redoc_url=None,
+    )
+    api = APIRouter(prefix=PREFIX)
+    for router in RESOURCES:
+        api.include_router(router)
+    application.include_router(api)
+    application.include_router(well_known)
+    application.include_router(health_routes(registry))
     application.openapi = lambda: _openapi(application)  # type: ignore[method-assign]
     return application
 
 
 def _operation_id(route: APIRoute) -> str:
-    """``agents.create``: what the generated client calls the operation."""
-    return f"{route.tags[0]}.{route.name}"
+    """``agents.create``: what the generated client calls the operation. A handler that has the resource's name lists
+    it, one that has its singular gets one."""
+    resource = str(route.tags[0]).replace("-", "_")
+    verb = {resource: "list", resource.removesuffix("s"): "get"}.get(route.name, route.name)
+    return f"{to_camel(resource)}.{to_camel(verb)}"
 
 
 def _openapi(application: FastAPI) -> dict[str, Any]:

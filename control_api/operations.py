@@ -88,7 +88,7 @@ def open_to_all(
         responses=documented((*_ALWAYS, *errors), options.pop("responses", {}))
         if limited
         else options.pop("responses", {}),
-        openapi_extra={"x-permission": None, "security": []},
+        openapi_extra={"x-permission": "public", "security": []},
         **options,
     )
     return decorate

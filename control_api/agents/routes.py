@@ -1,10 +1,10 @@
 """``/agents``: draft, validate, publish, roll back, duplicate, export, import."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.agents.configuration import AgentConfiguration, AgentDocument
@@ -32,6 +32,8 @@ from control_api.revisions import IfMatch, entity_tag
 from control_api.wire import Page
 
 router = APIRouter(prefix="/agents", tags=["agents"])
+
+AgentId = Annotated[UUID, Path(alias="agentId")]
 
 YAML = "application/yaml"
 _MUCH_YAML = (YAML, "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -86,19 +88,19 @@ async def import_document(parts: Parts, caller: CallerDep, request: Request, onc
     return await once(work)
 
 
-@guarded(router.get, "/{agent_id}", "agents:read", errors=(404,))
-async def agent(parts: Parts, caller: CallerDep, agent_id: UUID, response: Response) -> AgentShown:
+@guarded(router.get, "/{agentId}", "agents:read", errors=(404,))
+async def agent(parts: Parts, caller: CallerDep, agent_id: AgentId, response: Response) -> AgentShown:
     """One agent with its draft."""
     async with parts.database.organization(caller.organization_id) as session:
         row = await _service(parts, caller, session).get(agent_id)
     return _tagged(row, response)
 
 
-@guarded(router.patch, "/{agent_id}", "agents:write", errors=(404, 412, 428))
+@guarded(router.patch, "/{agentId}", "agents:write", errors=(404, 412, 428))
 async def change(
     parts: Parts,
     caller: CallerDep,
-    agent_id: UUID,
+    agent_id: AgentId,
     body: AgentChange,
     response: Response,
     if_match: IfMatch = None,
@@ -109,16 +111,16 @@ async def change(
     return _tagged(row, response)
 
 
-@guarded(router.delete, "/{agent_id}", "agents:write", status_code=204, response_class=Response, errors=(404,))
-async def archive(parts: Parts, caller: CallerDep, agent_id: UUID) -> None:
+@guarded(router.delete, "/{agentId}", "agents:write", status_code=204, response_class=Response, errors=(404,))
+async def archive(parts: Parts, caller: CallerDep, agent_id: AgentId) -> None:
     """Take it away. Its conversations stay."""
     async with parts.database.organization(caller.organization_id) as session:
         await _service(parts, caller, session).archive(agent_id)
     await parts.publisher.deliver()
 
 
-@guarded(router.post, "/{agent_id}/validate", "agents:read", errors=(404,))
-async def validate(parts: Parts, caller: CallerDep, agent_id: UUID) -> Verdict:
+@guarded(router.post, "/{agentId}/validate", "agents:read", errors=(404,))
+async def validate(parts: Parts, caller: CallerDep, agent_id: AgentId) -> Verdict:
     """Whether the draft can be published."""
     async with parts.database.organization(caller.organization_id) as session:
         errors = await _service(parts, caller, session).verdict(agent_id)
@@ -127,13 +129,13 @@ async def validate(parts: Parts, caller: CallerDep, agent_id: UUID) -> Verdict:
 
 @guarded(
     router.post,
-    "/{agent_id}/publish",
+    "/{agentId}/publish",
     "agents:publish",
     status_code=201,
     response_model=VersionShown,
     errors=(404, 409),
 )
-async def publish(parts: Parts, caller: CallerDep, agent_id: UUID, body: PublishGiven, once: OnceDep) -> Response:
+async def publish(parts: Parts, caller: CallerDep, agent_id: AgentId, body: PublishGiven, once: OnceDep) -> Response:
     """Make the draft what new calls get."""
 
     async def work(session: AsyncSession) -> Answer:
@@ -144,16 +146,16 @@ async def publish(parts: Parts, caller: CallerDep, agent_id: UUID, body: Publish
     return answer
 
 
-@guarded(router.get, "/{agent_id}/versions", "agents:read", errors=(404,))
-async def versions(parts: Parts, caller: CallerDep, agent_id: UUID, paging: PagingDep) -> Page[VersionShown]:
+@guarded(router.get, "/{agentId}/versions", "agents:read", errors=(404,))
+async def versions(parts: Parts, caller: CallerDep, agent_id: AgentId, paging: PagingDep) -> Page[VersionShown]:
     """What was published, newest first."""
     async with parts.database.organization(caller.organization_id) as session:
         items, following = await _service(parts, caller, session).versions(agent_id, paging)
     return Page(items=list(items), next_cursor=following)
 
 
-@guarded(router.get, "/{agent_id}/versions/{version}", "agents:read", errors=(404,))
-async def version(parts: Parts, caller: CallerDep, agent_id: UUID, version: int) -> VersionShown:
+@guarded(router.get, "/{agentId}/versions/{version}", "agents:read", errors=(404,))
+async def version(parts: Parts, caller: CallerDep, agent_id: AgentId, version: int) -> VersionShown:
     """One version."""
     async with parts.database.organization(caller.organization_id) as session:
         return version_shown(await _service(parts, caller, session).version(agent_id, version))
@@ -161,13 +163,13 @@ async def version(parts: Parts, caller: CallerDep, agent_id: UUID, version: int)
 
 @guarded(
     router.post,
-    "/{agent_id}/rollback",
+    "/{agentId}/rollback",
     "agents:publish",
     status_code=201,
     response_model=VersionShown,
     errors=(404, 409),
 )
-async def rollback(parts: Parts, caller: CallerDep, agent_id: UUID, body: RollbackGiven, once: OnceDep) -> Response:
+async def rollback(parts: Parts, caller: CallerDep, agent_id: AgentId, body: RollbackGiven, once: OnceDep) -> Response:
     """Publish an earlier version again, as a new one. The draft stays as it is."""
 
     async def work(session: AsyncSession) -> Answer:
@@ -181,13 +183,15 @@ async def rollback(parts: Parts, caller: CallerDep, agent_id: UUID, body: Rollba
 
 @guarded(
     router.post,
-    "/{agent_id}/duplicate",
+    "/{agentId}/duplicate",
     "agents:write",
     status_code=201,
     response_model=AgentShown,
     errors=(404, 409),
 )
-async def duplicate(parts: Parts, caller: CallerDep, agent_id: UUID, body: DuplicateGiven, once: OnceDep) -> Response:
+async def duplicate(
+    parts: Parts, caller: CallerDep, agent_id: AgentId, body: DuplicateGiven, once: OnceDep
+) -> Response:
     """A new agent with the same draft."""
 
     async def work(session: AsyncSession) -> Answer:
@@ -198,13 +202,13 @@ async def duplicate(parts: Parts, caller: CallerDep, agent_id: UUID, body: Dupli
 
 @guarded(
     router.get,
-    "/{agent_id}/export",
+    "/{agentId}/export",
     "agents:read",
     errors=(404,),
     response_class=Response,
     responses={200: {"content": {YAML: {"schema": {"type": "string"}}}, "description": "The document."}},
 )
-async def export(parts: Parts, caller: CallerDep, agent_id: UUID) -> Response:
+async def export(parts: Parts, caller: CallerDep, agent_id: AgentId) -> Response:
     """The agent as a YAML document, to be imported elsewhere."""
     async with parts.database.organization(caller.organization_id) as session:
         row = await _service(parts, caller, session).get(agent_id)

@@ -1,10 +1,10 @@
 """``POST /agents/{id}/sessions``: everything that a client needs to call an agent."""
 
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.agents.schemas import SessionGiven, SessionMade
@@ -16,18 +16,20 @@ from voicegate.kernel.ids import new_session_id
 
 router = APIRouter(prefix="/agents", tags=["agents"])
 
+AgentId = Annotated[UUID, Path(alias="agentId")]
+
 TOKEN_LIFETIME_S: Final = 60
 
 
 @guarded(
     router.post,
-    "/{agent_id}/sessions",
+    "/{agentId}/sessions",
     "sessions:create",
     status_code=201,
     response_model=SessionMade,
     errors=(404, 409),
 )
-async def begin(parts: Parts, caller: CallerDep, agent_id: UUID, body: SessionGiven, once: OnceDep) -> Response:
+async def begin_session(parts: Parts, caller: CallerDep, agent_id: AgentId, body: SessionGiven, once: OnceDep) -> Response:
     """A session: addresses of the gateway, and a token that is good for one call within a minute."""
 
     async def work(session: AsyncSession) -> Answer:

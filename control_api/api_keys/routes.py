@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +21,8 @@ from control_api.problems import Problem, invalid, missing
 from control_api.wire import Given, Moment, Name, Page, Shown
 
 router = APIRouter(prefix="/api-keys", tags=["api-keys"])
+
+KeyId = Annotated[UUID, Path(alias="keyId")]
 
 
 class ApiKeyGiven(Given):
@@ -78,8 +80,8 @@ async def create(parts: Parts, caller: CallerDep, body: ApiKeyGiven, once: OnceD
     return await once(work)
 
 
-@guarded(router.delete, "/{key_id}", "api-keys:write", status_code=204, response_class=Response, errors=(404,))
-async def revoke(parts: Parts, caller: CallerDep, key_id: UUID) -> None:
+@guarded(router.delete, "/{keyId}", "api-keys:write", status_code=204, response_class=Response, errors=(404,))
+async def revoke(parts: Parts, caller: CallerDep, key_id: KeyId) -> None:
     """Revoke a key. Other processes may take it for some seconds more."""
     async with parts.database.organization(caller.organization_id) as session:
         row = await Repository(session, caller.organization_id, ApiKey).get(key_id, lock=True)

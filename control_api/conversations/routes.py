@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,6 +32,8 @@ from voicegate.kernel.ids import SessionId
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 
+ConversationId = Annotated[UUID, Path(alias="conversationId")]
+
 _TEXTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The transcript.",
@@ -44,7 +46,7 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@guarded(router.get, "", "conversations:read")
+@guarded(router.get, "", "conversations:read", errors=(404,))
 async def conversations(
     parts: Parts,
     caller: CallerDep,
@@ -79,8 +81,8 @@ async def create(parts: Parts, caller: CallerDep, body: ConversationGiven, once:
     return await once(work)
 
 
-@guarded(router.get, "/{conversation_id}", "conversations:read", errors=(404,))
-async def conversation(parts: Parts, caller: CallerDep, conversation_id: UUID) -> ConversationShown:
+@guarded(router.get, "/{conversationId}", "conversations:read", errors=(404,))
+async def conversation(parts: Parts, caller: CallerDep, conversation_id: ConversationId) -> ConversationShown:
     """One conversation with its turns, while it goes on too."""
     async with parts.database.organization(caller.organization_id) as session:
         service = _service(parts, caller, session)
@@ -91,7 +93,7 @@ async def conversation(parts: Parts, caller: CallerDep, conversation_id: UUID) -
 
 @guarded(
     router.get,
-    "/{conversation_id}/transcript",
+    "/{conversationId}/transcript",
     "conversations:read",
     errors=(404,),
     response_model=None,
@@ -100,7 +102,7 @@ async def conversation(parts: Parts, caller: CallerDep, conversation_id: UUID) -
 async def transcript(
     parts: Parts,
     caller: CallerDep,
-    conversation_id: UUID,
+    conversation_id: ConversationId,
     form: Annotated[Literal["json", "text", "vtt"], Query(alias="format")] = "json",
 ) -> Response:
     """What was said and heard: as JSON, as text, or as WebVTT for a player."""
@@ -118,8 +120,8 @@ async def transcript(
             return Response(shown.model_dump_json(), media_type="application/json")
 
 
-@guarded(router.get, "/{conversation_id}/latency", "conversations:read", errors=(404,))
-async def latency(parts: Parts, caller: CallerDep, conversation_id: UUID) -> LatencyTimeline:
+@guarded(router.get, "/{conversationId}/latency", "conversations:read", errors=(404,))
+async def latency(parts: Parts, caller: CallerDep, conversation_id: ConversationId) -> LatencyTimeline:
     """How long the caller waited in each turn, measured on the audio, and for what."""
     async with parts.database.organization(caller.organization_id) as session:
         service = _service(parts, caller, session)
@@ -131,7 +133,7 @@ async def latency(parts: Parts, caller: CallerDep, conversation_id: UUID) -> Lat
 
 @guarded(
     router.get,
-    "/{conversation_id}/events",
+    "/{conversationId}/events",
     "conversations:read",
     errors=(404,),
     response_class=StreamingResponse,
@@ -140,7 +142,7 @@ async def latency(parts: Parts, caller: CallerDep, conversation_id: UUID) -> Lat
 async def events(
     parts: Parts,
     caller: CallerDep,
-    conversation_id: UUID,
+    conversation_id: ConversationId,
     last_event_id: Annotated[
         str | None, Header(pattern=r"^\d{1,15}$", description="The last event that was seen; later ones follow.")
     ] = None,

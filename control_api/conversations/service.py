@@ -28,11 +28,12 @@ class ConversationService:
     async def page(
         self, paging: Paging, status: ConversationStatus | None, agent_id: UUID | None
     ) -> tuple[Sequence[Conversation], str | None]:
-        """Newest first."""
+        """Newest first. Raises Problem: ``not_found``, the agent is unknown."""
         conditions: list[ColumnElement[bool]] = []
         if status is not None:
             conditions.append(Conversation.status == status)
         if agent_id is not None:
+            await self._agent_name(agent_id)
             conditions.append(Conversation.agent_id == agent_id)
         return await self._conversations.page(paging, *conditions, at="started_at")
 

@@ -1,8 +1,9 @@
 """``/organizations``: the caller's own organisation and who is in it. Memberships are the frontend's."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
 from control_api import audit
 from control_api.db.models.model import UserRole
@@ -17,6 +18,8 @@ from control_api.revisions import IfMatch, content_tag, expect_content
 from control_api.wire import Given, Moment, Name, Page, Shown
 
 router = APIRouter(prefix="/organizations", tags=["organizations"])
+
+OrganizationId = Annotated[UUID, Path(alias="organizationId")]
 
 
 class OrganizationShown(Shown):
@@ -44,8 +47,10 @@ async def organizations(parts: Parts, caller: CallerDep) -> Page[OrganizationSho
     return Page(items=[OrganizationShown.model_validate(row)] if row else [])
 
 
-@guarded(router.get, "/{organization_id}", "organization:read", errors=(404,))
-async def organization(parts: Parts, caller: CallerDep, organization_id: UUID, response: Response) -> OrganizationShown:
+@guarded(router.get, "/{organizationId}", "organization:read", errors=(404,))
+async def organization(
+    parts: Parts, caller: CallerDep, organization_id: OrganizationId, response: Response
+) -> OrganizationShown:
     """One organisation."""
     async with parts.database.organization(_own(caller.organization_id, organization_id)) as session:
         row = await session.get(Organization, organization_id)
@@ -56,11 +61,11 @@ async def organization(parts: Parts, caller: CallerDep, organization_id: UUID, r
     return shown
 
 
-@guarded(router.patch, "/{organization_id}", "organization:write", errors=(404, 412, 428))
+@guarded(router.patch, "/{organizationId}", "organization:write", errors=(404, 412, 428))
 async def rename(
     parts: Parts,
     caller: CallerDep,
-    organization_id: UUID,
+    organization_id: OrganizationId,
     body: OrganizationChange,
     response: Response,
     if_match: IfMatch = None,
@@ -78,8 +83,10 @@ async def rename(
     return shown
 
 
-@guarded(router.get, "/{organization_id}/members", "members:read", errors=(404,))
-async def members(parts: Parts, caller: CallerDep, organization_id: UUID, paging: PagingDep) -> Page[MemberShown]:
+@guarded(router.get, "/{organizationId}/members", "members:read", errors=(404,))
+async def members(
+    parts: Parts, caller: CallerDep, organization_id: OrganizationId, paging: PagingDep
+) -> Page[MemberShown]:
     """Its users, newest first."""
     async with parts.database.organization(_own(caller.organization_id, organization_id)) as session:
         page, following = await Repository(session, organization_id, UserRow).page(paging)
