@@ -73,6 +73,12 @@ def tone(seconds: float, rate_hz: int) -> Samples:
     return (9000 * np.sin(2 * np.pi * 300 * times)).astype(np.int16)
 
 
+def callers_voice(seconds: float, rate_hz: int) -> Samples:
+    """Another sound than :func:`tone`: what sounds like the agent is taken for its echo."""
+    times = np.arange(int(seconds * rate_hz)) / rate_hz
+    return (9000 * np.sin(2 * np.pi * (500 + 900 * times) * times)).astype(np.int16)
+
+
 def voiced(samples: Samples) -> int:
     """20 ms pieces that are not silent."""
     return int(
@@ -80,7 +86,7 @@ def voiced(samples: Samples) -> int:
     )
 
 
-async def soon(holds: Callable[[], Any], timeout_s: float = 10.0) -> None:
+async def soon(holds: Callable[[], Any], timeout_s: float = 20.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not holds():
             await asyncio.sleep(0.01)
@@ -101,7 +107,7 @@ async def talks_and_listens(phone: PhoneCall, call: EchoCall) -> None:
     heard = voiced(phone.tape.agent()) * 160 / phone.rate_hz
     assert 0.98 <= heard <= 1.06, f"one second was said, {heard:.2f} s were heard"
     call.heard.clear()
-    await phone.speak(tone(0.6, phone.rate_hz))
+    await phone.speak(callers_voice(0.6, phone.rate_hz))
     await soon(lambda: sum(int(np.abs(frame.astype(np.int32)).max()) > 3000 for frame in call.heard) >= 28)
 
 
