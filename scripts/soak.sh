@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Hundreds of calls that end in every way, and what they leave behind: some ten minutes on two quiet cores.
+# Hundreds of calls that end in every way, and what they leave behind; rolling restarts under live calls, and what they
+# lose: some fifteen minutes on two quiet cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p benchmarks/results
-PYTHONPATH=.:codecs .venv/bin/python -m benchmarks.soak --json benchmarks/results/soak.json "$@"
+export PYTHONPATH=.:codecs
+.venv/bin/python -m benchmarks.soak --json benchmarks/results/soak.json "$@"
+.venv/bin/python -m benchmarks.rolling --json benchmarks/results/rolling.json
