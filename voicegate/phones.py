@@ -23,7 +23,7 @@ def phone_parts(settings: Settings, calls: Calls, notes: Notes) -> PhoneParts:
     return PhoneParts(
         carriers(settings),
         capabilities,
-        Reception(calls, capabilities, numbers),
+        Reception(calls, capabilities, numbers, echo_gate=settings.phone_echo_gate),
         numbers,
         settings.public_url.rstrip("/"),
     )

@@ -204,6 +204,9 @@ class Settings(BaseSettings):
         "",
         description="Agents by the number that was called: `+15551234567=sales,*=default`. Empty: the default agent.",
     )
+    phone_echo_gate: bool = Field(
+        True, description="Do not take for the caller what comes back of the agent's own voice from a loudspeaker."
+    )
     twilio_account_sid: str = Field("", description="Twilio account, for hanging up and transferring.")
     twilio_auth_token: SecretStr = Field(
         SecretStr(""), description="Its auth token: checks webhooks and streams. Empty: calls on loopback only."

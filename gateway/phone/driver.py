@@ -15,6 +15,7 @@ import structlog
 from audiocodecs.registry import StreamDecoder, open_decoder
 from gateway.close_codes import CloseCode
 from gateway.conversation import Conversation
+from gateway.phone.echo import EchoGate
 from gateway.phone.messages import (
     Audio,
     Began,
@@ -39,10 +40,10 @@ from gateway.phone.protocol import PhoneProtocol
 from gateway.phone.reception import Reception, Standing
 from gateway.phone.wire import Wire
 from gateway.websocket.ending import Ending, Exit, Farewell, MustClose
-from gateway.websocket.frames import FrameFeed
+from gateway.websocket.frames import FrameFeed, Hears
 from gateway.websocket.limits import InputMeter, SocketLimits
 from gateway.websocket.link import BinaryMessage, Goodbye, Lost, TextMessage
-from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, frame_samples
+from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, Frame, frame_samples
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 from voicegate.kernel.telemetry import Telemetry
@@ -62,9 +63,27 @@ class _Line:
     conversation: Conversation
     decoder: StreamDecoder
     feed: FrameFeed
+    ears: Hears
     missing: MissingAudio
     mouth: Mouth
+    echo: EchoGate | None
     call: PhoneCall
+
+
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """A conversation that does not hear itself."""
+
+    conversation: Conversation
+    echo: EchoGate
+    now: Callable[[], float]
+
+    def push_audio(self, frame: Frame) -> None:
+        for each in self.echo.heard(frame, self.now()):
+            self.conversation.push_audio(each)
+
+    def end_utterance(self) -> None:
+        self.conversation.end_utterance()
 
 
 class PhoneDriver:
@@ -128,6 +147,10 @@ class PhoneDriver:
             return
         if ending.farewell != "none":  # else the conversation is over, or another connection has it
             self._line.mouth.part(self._now())
+        if self._line.echo is not None and self._line.echo.echoes:
+            name, text = "voicegate_phone_echo_seconds_total", "Echo of the agent's voice that was kept from its ears"
+            seconds = self._line.echo.echoes * FRAME_MS / 1000
+            self._telemetry.counter(name, text, provider=self._provider).inc(seconds)
         match ending.farewell:
             case "hang_up":
                 self._line.conversation.hang_up(self._over or ("caller" if ending.peer_gone else ending.hang_up_reason))
@@ -217,12 +240,16 @@ class PhoneDriver:
             raise MustClose(Ending(code, str(refusal), "none")) from refusal
         self._hold(conversation.session_id, self._leaving)
         heard, spoken = began.heard, began.spoken
+        echo = EchoGate() if self._reception.echo_gate else None
+        ears = conversation if echo is None else _Gated(conversation, echo, self._now)
         self._line = line = _Line(
             conversation,
             open_decoder(heard.encoding, heard.rate_hz),
-            FrameFeed(conversation, resampled=heard.rate_hz != PIPELINE_RATE_HZ),
+            FrameFeed(ears, resampled=heard.rate_hz != PIPELINE_RATE_HZ),
+            ears,
             MissingAudio(self._now()),
-            Mouth(conversation, self._protocol, spoken, self._send),
+            Mouth(conversation, self._protocol, spoken, self._send, echo),
+            echo,
             began.call,
         )
         self._attached.set()
@@ -248,7 +275,7 @@ class PhoneDriver:
         name = "voicegate_phone_filled_seconds_total"
         self._telemetry.counter(name, "Silence put where audio was missing", provider=self._provider).inc(seconds)
         for _ in range(frames):
-            line.conversation.push_audio(_SILENCE)
+            line.ears.push_audio(_SILENCE)
 
     # --- what goes out ---
 

@@ -59,6 +59,12 @@ class Ear:
         """Samples that may be sent now, so that the peer is not too far ahead of real time."""
         return self._ahead - (self._sent - self._by_clock(now))
 
+    def plays_at(self, now: float) -> float:
+        """When what is sent next would begin at a peer that has no lag."""
+        if self._first is None or self._by_clock(now) >= self._sent:
+            return now
+        return self._first.at_s + (self._sent - self._first.position) / self._rate
+
     def sent(self, samples: int, now: float, *, padding: int = 0) -> None:
         """``samples`` left, the last ``padding`` of which are silence that belongs to no reply."""
         if self._first is None or self._by_clock(now) >= self._sent:

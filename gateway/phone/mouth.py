@@ -11,6 +11,7 @@ import numpy as np
 from audiocodecs.registry import open_encoder
 from gateway.conversation import Conversation
 from gateway.phone.ear import AHEAD_MS, Ear
+from gateway.phone.echo import EchoGate
 from gateway.phone.messages import PhoneFormat, Send
 from gateway.phone.protocol import PhoneProtocol
 from voicegate.kernel.audio import FRAME_MS, Frame, frame_samples
@@ -19,6 +20,8 @@ _FLUSH_AFTER_S: Final = 0.04
 """A packet that must be padded waits this long for the voice to go on."""
 _SPARE_MS: Final = 60
 """Jitter that a line may have where packets are long: three ticks."""
+_CLEAR_S: Final = 0.1
+"""What is played until a clear has arrived may come back as echo too."""
 _STILL_PLAYING_S: Final = 1.0
 """A peer may be this much later than our account of it: within it a stop is also told where all seems to be heard."""
 
@@ -32,12 +35,14 @@ class Mouth:
         protocol: PhoneProtocol,
         spoken: PhoneFormat,
         send: Callable[[Sequence[Send]], None],
+        echo: EchoGate | None = None,
     ) -> None:
         traits = protocol.traits
         self._conversation = conversation
         self._protocol = protocol
         self._traits = traits
         self._send = send
+        self._echo = echo
         self._encoder = open_encoder(spoken.encoding, spoken.rate_hz)
         self._frame = frame_samples(spoken.rate_hz)
         self._packet = traits.packet_ms // FRAME_MS
@@ -75,6 +80,8 @@ class Mouth:
             self.ear.cleared()
             self._send(self._protocol.clear())
             self._last_sent = now - _STILL_PLAYING_S
+            if self._echo is not None:
+                self._echo.stopped(now + _CLEAR_S)
             self.clears += 1
 
     def part(self, now: float) -> None:
@@ -113,6 +120,10 @@ class Mouth:
     def _send_packet(self, now: float) -> None:
         frames, self._pending = self._pending, []
         padding = max(0, self._least - len(frames))
+        if self._echo is not None:
+            begins = self.ear.plays_at(now) if self._traits.buffers else now
+            for index, frame in enumerate(frames):
+                self._echo.said(frame, begins + index * FRAME_MS / 1000)
         frames += [np.zeros(self._frame, np.int16)] * padding
         payload = b"".join(packet for frame in frames for packet in self._encoder.push(frame))
         self._send(self._protocol.play(payload))

@@ -36,6 +36,8 @@ class Reception:
     calls: Calls
     capabilities: Capabilities
     numbers: NumberPlan
+    echo_gate: bool = True
+    """Callers on loudspeakers: what comes back of the agent's voice is not taken for the caller's."""
 
     async def join(self, began: Began, standing: Standing, *, confirms: bool) -> Conversation:
         """The conversation for this call, new or continued.

@@ -1,12 +1,11 @@
 """Pushing a caller's audio into a call without stalling the other calls."""
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from audiocodecs.framing import Framer
-from gateway.conversation import Conversation
 from voicegate.kernel.audio import PIPELINE_RATE_HZ, Frame, Samples, frame_samples
 
 _FRAME: Final = frame_samples(PIPELINE_RATE_HZ)
@@ -14,10 +13,18 @@ FRAMES_A_TURN: Final = 50
 """Frames pushed before the event loop gets its turn: one second of audio."""
 
 
+class Hears(Protocol):
+    """What frames are pushed into: a conversation, or something before it."""
+
+    def push_audio(self, frame: Frame) -> None: ...
+
+    def end_utterance(self) -> None: ...
+
+
 class FrameFeed:
     """Samples of any length, 16 kHz mono int16, to a conversation's frames."""
 
-    def __init__(self, conversation: Conversation, *, resampled: bool = False) -> None:
+    def __init__(self, conversation: Hears, *, resampled: bool = False) -> None:
         self._conversation = conversation
         self._framer = Framer(PIPELINE_RATE_HZ)
         self._first = resampled
