@@ -5,10 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.conversation import Conversation
-from gateway.webrtc.pace import Pace
 from gateway.webrtc.receiver import AudioReceiver
-from gateway.webrtc.rtcp import ReceiverReport, SenderReport, build_cname, build_receiver_report, parse_rtcp
-from gateway.webrtc.rtp import MalformedPacket
+from gateway.webrtc.rtcp import ReceiverReport, build_cname, build_receiver_report
 from gateway.webrtc.sender import AudioSender
 
 OUTPUT_RATE_HZ: Final = 16_000
@@ -21,16 +19,13 @@ round trip and loss from them, and we adapt the bit rate by its own."""
 class CallAudio:
     """One call's audio."""
 
-    def __init__(
-        self, receiver: AudioReceiver, sender: AudioSender | None, ssrc: int, cname: str, now_s: float
-    ) -> None:
+    def __init__(self, receiver: AudioReceiver, sender: AudioSender | None, ssrc: int, cname: str) -> None:
         """``sender`` None: the caller only sends. Then the agent's voice is taken on the clock and goes nowhere."""
         self.receiver = receiver
         self._sender = sender
         self._ssrc = ssrc
         self._cname = build_cname(ssrc, cname)
         self._reported_s = 0.0
-        self._pace = Pace(now_s)
 
     def heard(self, packet: bytes, conversation: Conversation | None, now_s: float) -> None:
         """One decrypted RTP packet."""
@@ -53,17 +48,9 @@ class CallAudio:
 
     def told(self, packet: bytes, now_s: float) -> None:
         """One decrypted RTCP packet."""
-        self.receiver.rtcp(packet, now_s)
-        if self._sender is None:
-            return
-        try:
-            parts = parse_rtcp(packet)
-        except MalformedPacket:
-            return  # counted by the receiver
-        for part in parts:
-            if isinstance(part, SenderReport | ReceiverReport):
-                for block in part.blocks:
-                    self._sender.received(block, now_s)
+        for block in self.receiver.rtcp(packet, now_s):
+            if self._sender is not None:
+                self._sender.received(block, now_s)
 
     def report(self, now_s: float) -> bytes | None:
         """The RTCP packet that is due, if one is."""

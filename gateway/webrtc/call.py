@@ -31,6 +31,8 @@ from voicegate.kernel.telemetry import Histogram, Telemetry
 
 _LAST_EVENTS_S: Final = 2.0
 _FLUSH_S: Final = 0.5
+_LATE_DELETE_S: Final = 2.0
+"""After a peer has closed its DTLS: how long its session can still be deleted."""
 
 _log = structlog.get_logger(__name__)
 
@@ -67,6 +69,8 @@ class WebRtcCall:
         self._began_s = parts.clock.monotonic()
         self._presence: Presence | None = None
         """None until media can flow."""
+        self._closed_s: float | None = None
+        """When the peer closed."""
         self._detached = False
         """The peer is away, and the conversation waits."""
         self._back = asyncio.Event()
@@ -81,7 +85,7 @@ class WebRtcCall:
         if offer.audio.direction == "sendrecv":
             sender = AudioSender(peer.ssrc, offer.audio.payload_type, peer.cname, rate_hz=self._request.output_rate_hz)
         receiver = AudioReceiver(offer.audio.payload_type, now_s=self._began_s)
-        self._peer, self._audio = peer, CallAudio(receiver, sender, peer.ssrc, peer.cname, self._began_s)
+        self._peer, self._audio = peer, CallAudio(receiver, sender, peer.ssrc, peer.cname)
         if offer.data is not None:
             resume = self._request.resume
             self._events = EventsChannel(
@@ -261,8 +265,7 @@ class WebRtcCall:
             peer.send_rtcp(report)
             self._look(peer, now_s)
         if peer.said_goodbye:
-            # As a page that is reloaded or closed does: only DELETE and session.end are meant as a hang-up.
-            self._leaving.leave(Ending(CloseCode.GOING_AWAY, "the peer closed", "detach", peer_gone=True))
+            self._closed_by_peer(now_s)
         match presence.tick(peer.heard, now_s):
             case Sign.ASK:
                 peer.ask()
@@ -274,6 +277,14 @@ class WebRtcCall:
                 self._leaving.leave(Ending(CloseCode.GOING_AWAY, "the peer vanished", "none", peer_gone=True))
             case Sign.NOTHING:
                 pass
+
+    def _closed_by_peer(self, now_s: float) -> None:
+        """As a page that is reloaded or closed does: only DELETE and session.end are meant as a hang-up. Some clients
+        close first and send their DELETE then, so it is waited for; the call waits for a resume already."""
+        self._gone()
+        self._closed_s = now_s if self._closed_s is None else self._closed_s
+        if now_s - self._closed_s >= _LATE_DELETE_S:
+            self._leaving.leave(Ending(CloseCode.GOING_AWAY, "the peer closed", "detach", peer_gone=True))
 
     def _look(self, peer: Peer, now_s: float) -> None:
         """What need not be looked at in every tick."""

@@ -1,8 +1,8 @@
 """The receive side of a call's audio: decrypted RTP in, frames of 16 kHz mono out. PURE.
 
 One source is followed at a time. Another one takes over once the first has been quiet for :data:`GONE_S`, has said
-goodbye or was a single packet, and two of its packets in a row have come; nothing is kept of any other, so that a peer that invents thousands
-costs nothing. Whatever comes, no method raises: a bad packet costs itself and one count.
+goodbye or was a single packet, and two of its packets in a row have come; nothing is kept of any other, so that a peer
+that invents thousands costs nothing. Whatever comes, no method raises: a bad packet costs itself and one count.
 """
 
 from collections.abc import Sequence

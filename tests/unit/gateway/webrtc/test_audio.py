@@ -1,12 +1,10 @@
-"""Audio sent against time passed."""
+"""Both directions of a call's audio, joined to a conversation and to a peer."""
 
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 
 from gateway.webrtc.audio import REPORT_S, CallAudio
-from gateway.webrtc.pace import Pace
 from gateway.webrtc.receiver import AudioReceiver
 from gateway.webrtc.rtcp import ReceiverReport, ReportBlock, SenderReport, build_receiver_report, parse_rtcp
 from gateway.webrtc.rtp import parse_rtp
@@ -14,41 +12,6 @@ from gateway.webrtc.sender import AudioSender
 from voicegate.kernel.audio import Frame
 
 FRAME = np.full(320, 1000, np.int16)
-
-
-def test_every_tick_has_its_packet() -> None:
-    pace = Pace(10.0)
-    for n in range(50):
-        now = 10.0 + n * 0.02 + 0.003 * (n % 2)
-        assert pace.silence_is_due(now)
-        pace.sent(now)
-
-
-@pytest.mark.parametrize("early_s", [0.001, 0.005, 0.01, 0.015, 0.019])
-def test_a_hurried_packet_takes_the_place_of_silence(early_s: float) -> None:
-    """Ten replies, each begun ``early_s`` before its tick: in the end no more was sent than time has passed."""
-    pace, sent, now = Pace(0.0), 0, 0.0
-    for _ in range(10):
-        for n in range(20):
-            now += 0.02
-            if n < 10 or pace.silence_is_due(now):
-                pace.sent(now)
-                sent += 1
-        now += 0.02 - early_s  # the clock's next tick is brought forward
-        pace.sent(now)
-        sent += 1
-    assert sent * 0.02 - now < 0.03
-
-
-def test_time_that_was_lost_is_not_made_up_for() -> None:
-    pace = Pace(0.0)
-    pace.sent(0.0)
-    pace.sent(60.0)
-    burst = 0
-    while pace.silence_is_due(60.02) and burst < 100:
-        pace.sent(60.02)
-        burst += 1
-    assert burst <= 6
 
 
 class Voice:
@@ -75,11 +38,11 @@ def speak(audio: CallAudio, voice: Voice | None, times: list[float]) -> list[byt
 
 def test_both_directions() -> None:
     ours = AudioSender(7, 111, "us", rate_hz=16_000)
-    audio = CallAudio(AudioReceiver(111), ours, 7, "us", 0.0)
+    audio = CallAudio(AudioReceiver(111), ours, 7, "us")
     voice = Voice([FRAME, FRAME, None])
     packets = speak(audio, voice, [n * 0.02 for n in range(5)])
     assert [parse_rtp(each).sequence for each in packets] == [0, 1, 2, 3, 4]
-    there = CallAudio(AudioReceiver(111), None, 9, "them", 0.0)
+    there = CallAudio(AudioReceiver(111), None, 9, "them")
     for n, packet in enumerate(packets):
         there.heard(packet, voice, n * 0.02)  # type: ignore[arg-type]
     there.listen(voice, 0.3)  # type: ignore[arg-type]
@@ -96,13 +59,13 @@ def test_both_directions() -> None:
 
 def test_reports_of_the_peer_reach_the_sender() -> None:
     ours = AudioSender(7, 111, "us", rate_hz=16_000)
-    audio = CallAudio(AudioReceiver(111), ours, 7, "us", 0.0)
+    audio = CallAudio(AudioReceiver(111), ours, 7, "us")
     block = ReportBlock(7, 128, 5, 10, 0, 0, 0)
     audio.told(build_receiver_report(ReceiverReport(9, (block,))), 1.0)
     assert ours.loss == 0.5
     audio.told(b"\x80\xc9\xff\xff", 1.0)
     assert audio.receiver.counts.malformed == 1
-    CallAudio(AudioReceiver(111), None, 7, "us", 0.0).told(b"", 1.0)
+    CallAudio(AudioReceiver(111), None, 7, "us").told(b"", 1.0)
     report = audio.report(5.0)
     assert report is not None
     assert isinstance(parse_rtcp(report)[0], SenderReport)
