@@ -10,6 +10,7 @@ from gateway.close_codes import CloseCode
 from gateway.config import GatewayConfig
 from gateway.conversation import Calls
 from gateway.health import Health, HealthCheck
+from gateway.intake import Intake
 from gateway.load import LoadGauge
 from gateway.metronome import Metronome
 from gateway.tokens import SpentHere, SpentTokens, TokenVerifier
@@ -78,6 +79,7 @@ class GatewayParts:
     health: Health
     connections: Connections
     load: LoadGauge
+    intake: Intake = field(default_factory=Intake)
 
 
 def build_parts(

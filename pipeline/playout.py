@@ -248,6 +248,11 @@ class Playout:
 
     def _cut(self, wanted: int) -> Samples:
         """Exactly ``wanted`` samples off the queue's head."""
+        head = self._queue[0]
+        if len(head) > wanted:  # the usual case
+            self._queue[0] = head[wanted:]
+            self._queued -= wanted
+            return head[:wanted]
         parts: list[Samples] = []
         missing = wanted
         while missing:

@@ -66,6 +66,11 @@ _ULAW_DECODE: Final = _ulaw_values()
 _ALAW_DECODE: Final = _alaw_values()
 
 
+ULAW_LEVELS: Final = _ULAW_DECODE.astype(np.float64)
+ALAW_LEVELS: Final = _ALAW_DECODE.astype(np.float64)
+"""The value of every code word, for those who go on computing."""
+
+
 def ulaw_decode(data: bytes) -> Samples:
     """Decode μ-law bytes: int16, shape (len(data),), at the rate they were sampled (8 kHz on the phone)."""
     return _ULAW_DECODE.take(np.frombuffer(data, np.uint8))

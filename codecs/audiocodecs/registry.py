@@ -21,6 +21,8 @@ from audiocodecs.framing import Framer
 from audiocodecs.opus import ENCODER_RATES_HZ, MAX_SAMPLES, OpusDecoder, OpusEncoder
 from audiocodecs.pcm import PcmDecoder, pcm_encode
 from audiocodecs.resample import Resampler
+from audiocodecs.telephony import RATE_HZ as TELEPHONE_RATE_HZ
+from audiocodecs.telephony import TelephonyDecoder
 from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
 from voicegate.kernel.errors import AudioError, AudioTooLarge
 
@@ -81,6 +83,8 @@ def open_decoder(form: str, rate_hz: int, *, max_samples: int = MAX_SAMPLES) -> 
     match form:
         case "opus":
             return OpusDecoder(max_samples=max_samples)
+        case "pcmu" | "pcma" if rate_hz == TELEPHONE_RATE_HZ:
+            return TelephonyDecoder(form, max_samples=max_samples)
         case "pcmu":
             return _Linear(_Bytes(g711.ulaw_decode), rate_hz, 1, max_samples)
         case "pcma":

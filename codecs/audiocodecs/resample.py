@@ -23,6 +23,7 @@ equal              0                   0
 Ratios that do not reduce to small numbers (44.1 or 22.05 kHz) work in blocks of 10 or 20 ms on top of that.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import gcd
 from typing import Final
@@ -46,14 +47,24 @@ _KAISER_BETA: Final = 5.65
 """60 dB of stop band attenuation: below the noise of G.711."""
 
 _SCALE: Final = 1 << 24
-"""Taps are whole multiples of 1/_SCALE, held in float64. Every product and every partial sum is then a whole number
-below 2**53, so the result is exact: independent of how the stream is cut, of BLAS and of the machine."""
+"""Taps are whole multiples of 1/_SCALE, held in float64. Every product and every partial sum is then a multiple of it
+with at most 53 bits, so the result is exact: independent of how the stream is cut, of BLAS and of the machine."""
 
 _MAX_RATIO: Final = 640
 """Largest term of the reduced ratio; 11.025 -> 16 kHz is 640:441. Above, the filter bank would not be small."""
 
+_KEPT_WHOLE: Final = 4096
+"""Samples of a push above which its end is copied."""
+
 _MAX_WINDOW_ELEMENTS: Final = 1 << 19
 """Elements of the window matrix worked on at once (4 MiB), so that a long message costs no long array."""
+
+_GROUP: Final = 16
+"""Blocks that one product makes out of one window. Overlapping windows of single blocks would copy every sample some
+fifty times; with these it is copied four times, and most factors of the wider matrix are not zero."""
+
+_MAX_GROUP_ELEMENTS: Final = 1 << 14
+"""Elements of that wider matrix; ratios of large numbers, whose blocks are long, do without it."""
 
 _Float = npt.NDArray[np.float64]
 
@@ -71,7 +82,18 @@ def _filter_bank(up: int, down: int) -> tuple[int, _Float]:
     window = np.i0(_KAISER_BETA * np.sqrt(np.clip(1 - (distance / half) ** 2, 0, None)))
     taps = np.sinc(cutoff * distance) * np.where(np.abs(distance) <= half, window, 0)
     taps /= taps.sum(axis=0)
-    return half, np.rint(taps * _SCALE)
+    return half, np.rint(taps * _SCALE) / _SCALE
+
+
+@lru_cache(maxsize=32)
+def _group_bank(up: int, down: int) -> _Float | None:
+    """The matrix that turns one window into :data:`_GROUP` blocks; None where it would be large."""
+    _, bank = _filter_bank(up, down)
+    width = len(bank)
+    wide = np.zeros((width + (_GROUP - 1) * down, _GROUP * up))
+    for block in range(_GROUP):
+        wide[block * down : block * down + width, block * up : (block + 1) * up] = bank
+    return wide if wide.size <= _MAX_GROUP_ELEMENTS else None
 
 
 class Resampler:
@@ -94,6 +116,7 @@ class Resampler:
         self._identity = self._up == self._down
         self.delay_samples, self._bank = (0, np.empty((0, 0))) if self._identity else _filter_bank(self._up, self._down)
         """Look-ahead in input samples."""
+        self._wide = None if self._identity else _group_bank(self._up, self._down)
         self._reset()
 
     def _reset(self) -> None:
@@ -106,13 +129,21 @@ class Resampler:
         if self._identity:
             return samples
         self._taken += samples.size
-        buffer = np.concatenate([self._rest, samples])
-        width = len(self._bank)
-        blocks = max(0, (buffer.size - width) // self._down + 1)
-        self._rest = buffer[blocks * self._down :].copy()
+        held = self._rest.size
+        buffer = np.empty(held + samples.size)
+        buffer[:held], buffer[held:] = self._rest, samples
+        blocks = max(0, (buffer.size - len(self._bank)) // self._down + 1)
+        self._rest = buffer[blocks * self._down :]  # no longer than a window, but it keeps a whole push alive
+        if samples.size > _KEPT_WHOLE:
+            self._rest = self._rest.copy()
         out = self._filter(buffer, blocks)
         self._given += out.size
         return out
+
+    @property
+    def running(self) -> bool:
+        """It holds what lies between two blocks, and no part of one: :func:`push_together` may be used."""
+        return self._wide is not None and self._rest.size == len(self._bank) - self._down
 
     def flush(self) -> Samples:
         """End of stream: what the filter holds. The object is as new afterwards."""
@@ -124,18 +155,65 @@ class Resampler:
         return tail
 
     def _filter(self, buffer: _Float, blocks: int) -> Samples:
-        out = np.empty((blocks, self._up), np.int16)
-        width = len(self._bank)
-        step = max(1, _MAX_WINDOW_ELEMENTS // width)
-        for start in range(0, blocks, step):
-            stop = min(blocks, start + step)
-            part = buffer[start * self._down :]
-            shape, strides = (stop - start, width), (self._down * part.itemsize, part.itemsize)
-            # A copy is cheaper than the slow path that overlapping windows take in matmul.
-            windows = np.ascontiguousarray(np.lib.stride_tricks.as_strided(part, shape, strides, writeable=False))
-            exact = np.rint(windows @ self._bank * (1 / _SCALE))
-            out[start:stop] = np.clip(exact, -32768, 32767)
-        return out.reshape(-1)
+        if self._wide is None:
+            return _convolved(buffer, self._bank, self._down, blocks)
+        groups, single = divmod(blocks, _GROUP)
+        grouped = _convolved(buffer, self._wide, self._down * _GROUP, groups)
+        if not single:
+            return grouped
+        rest = _convolved(buffer[groups * _GROUP * self._down :], self._bank, self._down, single)
+        return np.concatenate([grouped, rest]) if groups else rest
+
+
+def push_together(resamplers: Sequence[Resampler], samples: npt.NDArray[np.floating]) -> Samples:
+    """:meth:`Resampler.push` for many running streams of the same rates, in one product.
+
+    ``samples``: whole numbers in float64, shape (streams, n), n in whole groups of blocks. The same bits come out, as
+    int16 of shape (streams, n * to_hz / from_hz).
+    """
+    first, (streams, size) = resamplers[0], samples.shape
+    wide = first._wide
+    assert wide is not None, "see Resampler.running"
+    hop = first._down * _GROUP
+    assert not size % hop, "whole groups of blocks"
+    held = len(first._bank) - first._down
+    buffer = np.empty((streams, held + size))
+    buffer[:, :held] = np.concatenate([each._rest for each in resamplers]).reshape(streams, held)
+    buffer[:, held:] = samples
+    groups, item = size // hop, buffer.itemsize
+    strides = ((held + size) * item, hop * item, item)
+    windows: _Float = np.ndarray((streams, groups, len(wide)), np.float64, buffer, 0, strides)
+    out = _rounded(np.matmul(windows.reshape(streams * groups, len(wide)), wide)).reshape(streams, -1)
+    given = out.shape[1]
+    for each, row in zip(resamplers, buffer, strict=True):
+        each._rest = row[size:]
+        each._taken += size
+        each._given += given
+    return out
+
+
+def _rounded(exact: _Float) -> Samples:
+    np.rint(exact, out=exact)
+    np.minimum(exact, 32767, out=exact)
+    np.maximum(exact, -32768, out=exact)
+    rounded: Samples = exact.astype(np.int16)
+    return rounded
+
+
+def _convolved(buffer: _Float, bank: _Float, hop: int, count: int) -> Samples:
+    """``count`` windows, ``hop`` samples apart, each times the matrix."""
+    width, outputs = bank.shape
+    item = buffer.itemsize
+    step = max(1, _MAX_WINDOW_ELEMENTS // width)
+    parts = []
+    for start in range(0, count, step):
+        rows = min(step, count - start)
+        windows: _Float = np.ndarray((rows, width), np.float64, buffer, start * hop * item, (hop * item, item))
+        # A copy is cheaper than the slow path that overlapping windows take in matmul.
+        parts.append(_rounded(np.matmul(windows.copy(), bank)).reshape(rows * outputs))
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, np.int16)
 
 
 def resample_whole(samples: Samples, from_hz: int, to_hz: int) -> Samples:

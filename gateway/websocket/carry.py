@@ -137,10 +137,7 @@ async def _receive(link: Line, driver: Driver, leaving: Exit) -> None:
                 case message if not leaving.decided:
                     await driver.receive(message)
     except Exception as error:
-        ending = ending_for(error)
-        if ending.code is CloseCode.INTERNAL:
-            _log.exception("a message could not be handled")
-        leaving.leave(ending)
+        leaving.fail(error)
 
 
 async def _watch(driver: Driver, leaving: Exit) -> None:

@@ -17,6 +17,7 @@ from gateway.websocket.full import FullDriver
 from gateway.websocket.link import Link, open_socket
 from gateway.websocket.protocol import SUBPROTOCOL as FULL
 from gateway.websocket.simple import OUTPUT_RATE_HZ, SimpleDriver
+from gateway.websocket.upgrade import Upgrade
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 from voicegate.kernel.ids import SessionId
 
@@ -79,7 +80,7 @@ class VoiceDoor:
         self.parts.admission.refused(code)
         raise RefusedCall(code, message)
 
-    async def _full(self, request: web.Request, response: web.WebSocketResponse, granted: Pass, leaving: Exit) -> None:
+    async def _full(self, request: web.Request, response: Upgrade, granted: Pass, leaving: Exit) -> None:
         link = await self._upgrade(request, response)
         driver = FullDriver(
             link,
@@ -90,12 +91,11 @@ class VoiceDoor:
             limits=self.parts.config.limits,
             clock=self.parts.clock,
             telemetry=self.parts.telemetry,
+            intake=self.parts.intake,
         )
         self._closed(await carry(link, driver, leaving, self.parts.metronome, self.parts.config.limits))
 
-    async def _simple(
-        self, request: web.Request, response: web.WebSocketResponse, granted: Pass, leaving: Exit
-    ) -> None:
+    async def _simple(self, request: web.Request, response: Upgrade, granted: Pass, leaving: Exit) -> None:
         conversation = await self._attach(granted)
         self.parts.connections.hold(granted.session_id, leaving)
         try:
@@ -125,7 +125,7 @@ class VoiceDoor:
             self.parts.admission.refused(code)
             raise RefusedCall(code, str(refusal), retry_after_s=refusal.retry_after_s) from None
 
-    async def _upgrade(self, request: web.Request, response: web.WebSocketResponse) -> Link:
+    async def _upgrade(self, request: web.Request, response: Upgrade) -> Link:
         await response.prepare(request)
         transport = request.transport
         if transport is None:

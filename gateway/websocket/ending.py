@@ -4,8 +4,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import structlog
+
 from gateway.close_codes import CloseCode
 from voicegate.kernel.errors import AudioError, AudioTooLarge, RefusedCall, StateUnavailable
+
+_log = structlog.get_logger(__name__)
 
 Farewell: TypeAlias = Literal["hang_up", "detach", "none"]
 """``hang_up``: the call is over. ``detach``: it waits for its resume window. ``none``: it is not ours any more."""
@@ -57,6 +61,13 @@ class Exit:
         """Decide, unless it is decided."""
         if not self._decided.done():
             self._decided.set_result(ending)
+
+    def fail(self, error: Exception) -> None:
+        """A driver raised: decide what that means; a fault of ours is logged."""
+        ending = ending_for(error)
+        if ending.code is CloseCode.INTERNAL:
+            _log.error("a message could not be handled", exc_info=error)
+        self.leave(ending)
 
     async def wait(self) -> Ending:
         """The decision, once it fell. May be awaited again."""

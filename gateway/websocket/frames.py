@@ -31,13 +31,21 @@ class FrameFeed:
 
     async def push(self, samples: Samples) -> None:
         """Push what completes frames; yields to the loop every :data:`FRAMES_A_TURN` frames."""
+        await self._push(self._frames(samples))
+
+    def push_now(self, samples: Samples) -> None:
+        """The same for a few frames, at once."""
+        for frame in self._frames(samples):
+            self._conversation.push_audio(frame)
+
+    def _frames(self, samples: Samples) -> list[Frame]:
         if not samples.size:
-            return
+            return []
         if self._first:
             # A resampler holds back its look-ahead once: without these zeros no later packet would end a frame.
             self._first = False
             samples = np.concatenate([np.zeros(-samples.size % _FRAME, np.int16), samples])
-        await self._push(self._framer.push(samples))
+        return self._framer.push(samples)
 
     async def end_utterance(self) -> None:
         """Push the rest, padded with silence, and end the utterance."""

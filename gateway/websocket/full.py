@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
+
 from audiocodecs.registry import StreamDecoder, StreamEncoder, open_decoder, open_encoder
 from gateway.admission import Pass
 from gateway.close_codes import CloseCode
 from gateway.conversation import CallRequest, Calls, Conversation
 from gateway.conversation import Resume as ResumeClaim
+from gateway.intake import Intake
 from gateway.websocket.commands import (
     Audio,
     Begin,
@@ -30,13 +33,19 @@ from gateway.websocket.link import BinaryMessage, Link, TextMessage
 from gateway.websocket.messages import ConnectionNotice, Format, encode
 from gateway.websocket.protocol import FullProtocol
 from voicegate.kernel import events
-from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ
+from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, Frame, frame_samples
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.ids import SessionId
 from voicegate.kernel.telemetry import Telemetry
 
 _CLEAN_CLOSES: Final = (1000, 1005)
 """Codes with which a client hangs up: normal, and none given. 1001 (the page is reloaded) keeps the call."""
+_AT_ONCE_BYTES: Final = 4096
+"""Larger messages (this is half a second of telephony) let the other calls have their turn."""
+_MEASURED_FRAMES: Final = 4
+"""Frames between two looks at what is unsent, as long as nothing is: asking the kernel costs as much as encoding one."""
+_NOTHING: Final = np.empty(0, np.int16)
+_FRAME: Final = frame_samples(PIPELINE_RATE_HZ)
 
 
 class FullDriver:
@@ -54,6 +63,7 @@ class FullDriver:
         limits: SocketLimits,
         clock: Clock,
         telemetry: Telemetry,
+        intake: Intake,
     ) -> None:
         self._link = link
         self._calls = calls
@@ -63,6 +73,8 @@ class FullDriver:
         self._limits = limits
         self._clock = clock
         self._telemetry = telemetry
+        self._intake = intake
+        self._hear_frame = self._heard
         self._pauses = telemetry.counter("voicegate_gateway_playout_pauses_total", "Playout paused for a slow reader")
         self._meter = InputMeter(limits, clock.monotonic())
         self._protocol = FullProtocol()
@@ -72,13 +84,40 @@ class FullDriver:
         self._encoder: StreamEncoder = open_encoder("pcm16", PIPELINE_RATE_HZ)
         self._feed: FrameFeed | None = None
         self._paused = False
+        self._unmeasured = 0
         self._hurry: Callable[[], None] = _wait_for_the_tick
 
     @property
     def begun(self) -> bool:
         return self._conversation is not None
 
+    def take(self, message: str | bytes) -> bool:
+        """Audio of a running call, straight from the socket (:meth:`gateway.websocket.link.Link.offer_to`)."""
+        if self._leaving.decided:
+            return True
+        feed = self._feed
+        if feed is None or message.__class__ is not bytes or len(message) > _AT_ONCE_BYTES:
+            return False
+        try:
+            if self._intake.add(self._decoder, message, self._hear_frame):
+                self._meter.streamed(len(message), _FRAME, self._clock.monotonic())
+            else:
+                samples = self._decoder.push(message) if message else _NOTHING
+                self._meter.streamed(len(message), samples.size, self._clock.monotonic())
+                feed.push_now(samples)
+        except Exception as error:
+            self._leaving.fail(error)
+        return True
+
+    def _heard(self, frame: Frame) -> None:
+        if self._feed is not None and not self._leaving.decided:
+            try:
+                self._feed.push_now(frame)
+            except Exception as error:
+                self._leaving.fail(error)
+
     async def receive(self, message: TextMessage | BinaryMessage) -> None:
+        self._intake.settle()  # what came before comes first
         now = self._clock.monotonic()
         match message:
             case TextMessage(text=text):
@@ -92,6 +131,7 @@ class FullDriver:
 
     def seated(self, hurry: Callable[[], None]) -> None:
         self._hurry = hurry
+        self._link.offer_to(self.take)
 
     def tick(self) -> None:
         if self._conversation is None or not self._reader_keeps_up():
@@ -217,9 +257,14 @@ class FullDriver:
 
     def _reader_keeps_up(self) -> bool:
         """Whether the client may get more audio now; pauses and resumes playout, and gives up on a stuck client."""
-        if self._link.idle and not self._paused:
-            return True
+        if not self._paused:
+            if self._link.idle:
+                return True
+            if self._unmeasured < _MEASURED_FRAMES:
+                self._unmeasured += 1
+                return True
         waiting_ms = self._link.unsent_audio_ms()
+        self._unmeasured = _MEASURED_FRAMES if waiting_ms else 0
         if self._link.stuck_s() >= self._limits.stuck_s or self._link.unsent_bytes() > self._limits.unsent_bytes:
             self._leaving.leave(Ending(CloseCode.TOO_SLOW, "nothing was read for several seconds", "detach"))
             return False

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from gateway.close_codes import CloseCode
 from gateway.rate import Bucket
 from gateway.websocket.ending import Ending, MustClose
+from voicegate.kernel.audio import PIPELINE_RATE_HZ
+
+_JUDGED_MESSAGES, _JUDGED_BYTES = 8, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,23 @@ class InputMeter:
         self._messages = Bucket(limits.messages_per_s, limits.message_burst, now)
         self._bytes = Bucket(limits.bytes_per_s, limits.byte_burst, now)
         self._audio_s = Bucket(limits.audio_speed, limits.audio_burst_s, now)
+        self._pending = self._pending_bytes = self._pending_samples = 0
+
+    def streamed(self, size_bytes: int, samples: int, now: float) -> None:
+        """A streamed message came that held ``samples`` of audio at 16 kHz. For the many small ones: they are counted
+        at once and judged some at a time, which is nothing beside the bursts that are allowed."""
+        self._pending += 1
+        self._pending_bytes += size_bytes
+        self._pending_samples += samples
+        if self._pending >= _JUDGED_MESSAGES or self._pending_bytes >= _JUDGED_BYTES:
+            self._judge(now)
+
+    def _judge(self, now: float) -> None:
+        messages, size_bytes, seconds = self._pending, self._pending_bytes, self._pending_samples / PIPELINE_RATE_HZ
+        self._pending = self._pending_bytes = self._pending_samples = 0
+        if not (self._messages.take(messages, now) and self._bytes.take(size_bytes, now)):
+            raise _too_fast("messages came faster than the limit")
+        self.audio(seconds, now, upload=False)
 
     def message(self, size_bytes: int, now: float) -> None:
         """A streamed message came."""

@@ -39,7 +39,7 @@ _FIRST_SLOTS = 16
 class SileroConfig:
     path: Path | None = None
     """The ONNX file; None: the one in faster-whisper."""
-    coalesce_s: float = 0.004
+    coalesce_s: float = 0.002
     """How long the first window of a batch waits for those of other detectors."""
     inline_windows: int = 48
     """Largest batch that is inferred on the loop itself: half a millisecond. Larger ones go to the worker thread."""
