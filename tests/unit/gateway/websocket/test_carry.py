@@ -58,6 +58,12 @@ class NotingDriver:
     def goodbye(self, code: int) -> Ending:
         return Ending(CloseCode.NORMAL, f"goodbye {code}", "hang_up", peer_gone=True)
 
+    def lost(self, reason: str) -> Ending:
+        return Ending(CloseCode.GOING_AWAY, reason, "detach", peer_gone=True)
+
+    async def farewell(self, ending: Ending) -> None:
+        pass
+
     def part(self, ending: Ending) -> None:
         self.log.append(f"part {ending.farewell}")
 
