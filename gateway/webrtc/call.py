@@ -29,6 +29,8 @@ from gateway.websocket.limits import InputMeter, SocketLimits
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.telemetry import Histogram, Telemetry
 
+LINGER_S: Final = 3.0
+"""How long a WHIP session outlives its peer's goodbye."""
 _LAST_EVENTS_S: Final = 2.0
 _FLUSH_S: Final = 0.5
 _LATE_DELETE_S: Final = 2.0
@@ -73,6 +75,7 @@ class WebRtcCall:
         """When the peer closed."""
         self._detached = False
         """The peer is away, and the conversation waits."""
+        self._goodbye_s: float | None = None
         self._back = asyncio.Event()
         self._parted = False
         self._hurry: Callable[[], None] = _nobody
@@ -265,7 +268,8 @@ class WebRtcCall:
             peer.send_rtcp(report)
             self._look(peer, now_s)
         if peer.said_goodbye:
-            self._closed_by_peer(now_s)
+            self._linger(now_s)
+            return
         match presence.tick(peer.heard, now_s):
             case Sign.ASK:
                 peer.ask()
@@ -285,6 +289,15 @@ class WebRtcCall:
         self._closed_s = now_s if self._closed_s is None else self._closed_s
         if now_s - self._closed_s >= _LATE_DELETE_S:
             self._leaving.leave(Ending(CloseCode.GOING_AWAY, "the peer closed", "detach", peer_gone=True))
+
+    def _linger(self, now_s: float) -> None:
+        """The peer closed its connection, as a page does that is reloaded or closed. WHIP clients do it just before
+        their DELETE, which must still find its session: only that, and ``session.end``, are meant as a hang-up."""
+        if self._goodbye_s is None:
+            self._goodbye_s = now_s
+            self._gone()
+        if now_s - self._goodbye_s >= LINGER_S:
+            self._leaving.leave(Ending(CloseCode.GOING_AWAY, "the peer closed", "none", peer_gone=True))
 
     def _look(self, peer: Peer, now_s: float) -> None:
         """What need not be looked at in every tick."""
