@@ -14,7 +14,9 @@ import { openWhip } from "./whip.js";
 /** @typedef {import("./types.js").Claim} Claim */
 /** @typedef {LinkHandlers & {notice: (code: string, message: string) => void}} Handlers */
 
+/** Where the WebSocket is the alternative, and where there is none. */
 const WHIP_MS = 4000;
+const ONLY_WHIP_MS = 15000;
 const WELCOME_MS = 8000;
 /** How long a failed attempt may take to tell the gateway that it is over. */
 const LEAVE_MS = 1000;
@@ -118,7 +120,7 @@ export class Connecting {
   async _byWhip(claim, microphone, signal) {
     const { url, agent = "", greeting = true } = this._options;
     const query = { session: this.sessionId, ...(claim ? {} : { agent, greeting: String(greeting) }) };
-    const limit = this._options.whipTimeoutMs ?? WHIP_MS;
+    const limit = this._options.whipTimeoutMs ?? (this._wanted === "webrtc" ? ONLY_WHIP_MS : WHIP_MS);
     return this._welcomed(signal, limit, async (handlers, within) => {
       const token = await this._token();
       return openWhip({ url, query, token, claim, microphone, handlers, signal: within });

@@ -22,7 +22,8 @@
  * @property {boolean} [greeting] Whether the agent speaks first; default `true`.
  * @property {Record<string, string>} [context] Facts of the call for the agent; they go by WebSocket only, so `auto`
  *   does not try WebRTC with them.
- * @property {number} [whipTimeoutMs] `auto`: how long WebRTC may take before the WebSocket is used; default 4000.
+ * @property {number} [whipTimeoutMs] How long WebRTC may take to come up; default 4000, then the WebSocket is used, or
+ *   15000 with `webrtc`.
  * @property {number} [resumeMs] How long a lost connection is tried again; default 60000, the gateway's window.
  * @property {AudioContext} [audioContext] Default: one of our own, closed at the end.
  * @property {AbortSignal} [signal] Gives up connecting.

@@ -106,11 +106,12 @@ class Exchange {
 
   /** Leave the peer connection, and hang up where the gateway has not. Done when the gateway knows. */
   async abandon() {
-    this.peer.close();
     const resource = this._resource;
     this._resource = "";
-    // `keepalive`: it is sent even while the page goes away.
-    if (resource) await fetch(resource, { method: "DELETE", headers: this._headers(), keepalive: true }).catch(() => {});
+    // First the word that it is meant, then the end. `keepalive`: it is sent even while the page goes away.
+    const told = resource && fetch(resource, { method: "DELETE", headers: this._headers(), keepalive: true });
+    this.peer.close();
+    if (told) await told.catch(() => {});
   }
 
   /** @param {string} offer */

@@ -8,7 +8,7 @@ from playwright.async_api import Page, Route, expect
 from tests.e2e.browser.chromium import ANSWER, BEFORE_S, QUESTION, tab
 from tests.e2e.browser.relay import relay
 from tests.e2e.browser.stage import PATIENCE_MS, Stage, scenes
-from tests.e2e.voices import share_understood, understood, words
+from tests.e2e.voices import share_understood, words
 
 LOAD_MS = 300
 EMPTY_MS = 40
@@ -58,7 +58,7 @@ async def talk(stage: Stage, transport: str, shown: str) -> None:
         await expect(page.locator("#fact-transport")).to_have_text(shown, timeout=PATIENCE_MS)
         await answered(page)
         said = await lines(page, "agent")
-        heard = await understood(await opened.heard())
+        heard = await stage.understood(await opened.heard())
         assert share_understood(said, heard) >= 0.6, (said, heard)
         assert ANSWER in words(heard), heard
         assert await page.locator("#latency tbody tr").count() >= 1
@@ -75,7 +75,7 @@ async def a_call_by_websocket(stage: Stage) -> None:
 
 @scenes.add
 async def a_call_by_webrtc(stage: Stage) -> None:
-    await talk(stage, "auto", "WebRTC")
+    await talk(stage, "webrtc", "WebRTC")
 
 
 @scenes.add
@@ -91,7 +91,7 @@ async def the_microphone_is_refused(stage: Stage) -> None:
         await ask(page, QUESTION)
         await answered(page)
         await expect(page.locator("#transcript .caller .note").last).to_have_text("typed")
-        assert ANSWER in words(await understood(await opened.heard()))
+        assert ANSWER in words(await stage.understood(await opened.heard()))
         await hang_up(page)
         told = await page.get_by_role("log", name="What was said").inner_text()
         assert told.count(f"You: {QUESTION}") == 1

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from tests.e2e.browser.chromium import ANSWER, QUESTION, Tab, tab
 from tests.e2e.browser.stage import PATIENCE_MS, Stage, scenes
 from tests.e2e.served import Served
-from tests.e2e.voices import understood, words
+from tests.e2e.voices import words
 
 PATIENCE_S = 45.0
 
@@ -23,11 +23,11 @@ async def stored(served: Served, session_id: str, word: str) -> None:
         await asyncio.sleep(0.1)
 
 
-async def heard(opened: Tab, word: str) -> str:
+async def heard(stage: Stage, opened: Tab, word: str) -> str:
     """What a listener understands of all that the page played, once the word is in it."""
     text = ""
     for _ in range(12):
-        text = await understood(await opened.heard())
+        text = await stage.understood(await opened.heard())
         if word in words(text):
             return text
         await asyncio.sleep(0.5)
@@ -49,7 +49,7 @@ async def a_customers_own_page(stage: Stage) -> None:
         await state(page, "Connected, call ")
         session_id = (await page.locator("#state").inner_text()).removeprefix("Connected, call ")
         await stored(stage.served, session_id, ANSWER)
-        await heard(opened, ANSWER)
+        await heard(stage, opened, ANSWER)
         await page.get_by_role("button", name="Stop").click()
         await state(page, "Not connected")
     asked = stage.served.said(session_id, "user")
@@ -67,7 +67,7 @@ async def a_published_whip_client(stage: Stage) -> None:
         await page.goto(f"{stage.pages}/here/whip_page.html?gateway={stage.gateway}&session={session_id}")
         await state(page, "connected")
         await stored(stage.served, session_id, ANSWER)
-        await heard(opened, ANSWER)
+        await heard(stage, opened, ANSWER)
         await page.evaluate("hangUp()")
     asked = stage.served.said(session_id, "user")
     assert words(QUESTION) <= words(asked), asked

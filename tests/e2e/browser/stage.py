@@ -8,12 +8,16 @@ from pathlib import Path
 from aiohttp import web
 from playwright.async_api import Browser
 
+from pipeline.adapters.moonshine import MoonshineConfig, MoonshineTranscriber
 from tests.e2e.browser.chromium import AFTER_S, BEFORE_S, QUESTION, chromium, write_microphone
 from tests.e2e.browser.published import whip_client
 from tests.e2e.scenes import Scenes
 from tests.e2e.served import ROOT, Served
+from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
 
 PATIENCE_MS = 45_000
+_LONGEST_S = 14
+"""Of what is transcribed at once."""
 _AT_ONCE = 4
 """Tabs; each has a process that records, plays and draws without a graphics card."""
 
@@ -26,6 +30,13 @@ class Stage:
     """Address of the customer's page and of others that are not the gateway's."""
     whip_client: bool
     """The published WHIP client could be had."""
+    ears: MoonshineTranscriber
+
+    async def understood(self, samples: Samples) -> str:
+        """What speech to text makes of 16 kHz audio of any length."""
+        step = _LONGEST_S * PIPELINE_RATE_HZ
+        texts = [(await self.ears.transcribe(samples[at : at + step])).text for at in range(0, samples.size, step)]
+        return " ".join(texts)
 
     @property
     def gateway(self) -> str:
@@ -57,7 +68,10 @@ async def staged(served: Served, folder: Path) -> AsyncIterator[Stage]:
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        async with chromium(microphone) as browser:
-            yield Stage(served, browser, f"http://localhost:{site.port}", package is not None)
+        async with (
+            MoonshineTranscriber(MoonshineConfig(workers=1)) as ears,
+            chromium(microphone) as browser,
+        ):
+            yield Stage(served, browser, f"http://localhost:{site.port}", package is not None, ears)
     finally:
         await runner.cleanup()
