@@ -37,8 +37,9 @@ AgentId = Annotated[UUID, Path(alias="agentId")]
 
 YAML = "application/yaml"
 _MUCH_YAML = (YAML, "application/x-yaml", "text/yaml", "text/x-yaml")
+_OF_DOCUMENT = {"description": "An agent's document, as GET /agents/schema describes it."}
 _DOCUMENT: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {YAML: {"schema": {"type": "string"}}}},
+    "requestBody": {"required": True, "content": {YAML: {"schema": _OF_DOCUMENT}}},
 }
 
 
@@ -88,7 +89,7 @@ async def import_document(parts: Parts, caller: CallerDep, request: Request, onc
     return await once(work)
 
 
-@guarded(router.get, "/{agentId}", "agents:read", errors=(404,))
+@guarded(router.get, "/{agentId:uuid}", "agents:read", errors=(404,))
 async def agent(parts: Parts, caller: CallerDep, agent_id: AgentId, response: Response) -> AgentShown:
     """One agent with its draft."""
     async with parts.database.organization(caller.organization_id) as session:
@@ -96,7 +97,7 @@ async def agent(parts: Parts, caller: CallerDep, agent_id: AgentId, response: Re
     return _tagged(row, response)
 
 
-@guarded(router.patch, "/{agentId}", "agents:write", errors=(404, 412, 428))
+@guarded(router.patch, "/{agentId:uuid}", "agents:write", errors=(404, 412, 428))
 async def change(
     parts: Parts,
     caller: CallerDep,
@@ -111,7 +112,7 @@ async def change(
     return _tagged(row, response)
 
 
-@guarded(router.delete, "/{agentId}", "agents:write", status_code=204, response_class=Response, errors=(404,))
+@guarded(router.delete, "/{agentId:uuid}", "agents:write", status_code=204, response_class=Response, errors=(404,))
 async def archive(parts: Parts, caller: CallerDep, agent_id: AgentId) -> None:
     """Take it away. Its conversations stay."""
     async with parts.database.organization(caller.organization_id) as session:
@@ -119,7 +120,7 @@ async def archive(parts: Parts, caller: CallerDep, agent_id: AgentId) -> None:
     await parts.publisher.deliver()
 
 
-@guarded(router.post, "/{agentId}/validate", "agents:read", errors=(404,))
+@guarded(router.post, "/{agentId:uuid}/validate", "agents:read", errors=(404,))
 async def validate(parts: Parts, caller: CallerDep, agent_id: AgentId) -> Verdict:
     """Whether the draft can be published."""
     async with parts.database.organization(caller.organization_id) as session:
@@ -129,7 +130,7 @@ async def validate(parts: Parts, caller: CallerDep, agent_id: AgentId) -> Verdic
 
 @guarded(
     router.post,
-    "/{agentId}/publish",
+    "/{agentId:uuid}/publish",
     "agents:publish",
     status_code=201,
     response_model=VersionShown,
@@ -146,7 +147,7 @@ async def publish(parts: Parts, caller: CallerDep, agent_id: AgentId, body: Publ
     return answer
 
 
-@guarded(router.get, "/{agentId}/versions", "agents:read", errors=(404,))
+@guarded(router.get, "/{agentId:uuid}/versions", "agents:read", errors=(404,))
 async def versions(parts: Parts, caller: CallerDep, agent_id: AgentId, paging: PagingDep) -> Page[VersionShown]:
     """What was published, newest first."""
     async with parts.database.organization(caller.organization_id) as session:
@@ -154,7 +155,7 @@ async def versions(parts: Parts, caller: CallerDep, agent_id: AgentId, paging: P
     return Page(items=list(items), next_cursor=following)
 
 
-@guarded(router.get, "/{agentId}/versions/{version}", "agents:read", errors=(404,))
+@guarded(router.get, "/{agentId:uuid}/versions/{version}", "agents:read", errors=(404,))
 async def version(parts: Parts, caller: CallerDep, agent_id: AgentId, version: int) -> VersionShown:
     """One version."""
     async with parts.database.organization(caller.organization_id) as session:
@@ -163,7 +164,7 @@ async def version(parts: Parts, caller: CallerDep, agent_id: AgentId, version: i
 
 @guarded(
     router.post,
-    "/{agentId}/rollback",
+    "/{agentId:uuid}/rollback",
     "agents:publish",
     status_code=201,
     response_model=VersionShown,
@@ -183,7 +184,7 @@ async def rollback(parts: Parts, caller: CallerDep, agent_id: AgentId, body: Rol
 
 @guarded(
     router.post,
-    "/{agentId}/duplicate",
+    "/{agentId:uuid}/duplicate",
     "agents:write",
     status_code=201,
     response_model=AgentShown,
@@ -202,11 +203,11 @@ async def duplicate(
 
 @guarded(
     router.get,
-    "/{agentId}/export",
+    "/{agentId:uuid}/export",
     "agents:read",
     errors=(404,),
     response_class=Response,
-    responses={200: {"content": {YAML: {"schema": {"type": "string"}}}, "description": "The document."}},
+    responses={200: {"content": {YAML: {"schema": _OF_DOCUMENT}}, "description": "The document."}},
 )
 async def export(parts: Parts, caller: CallerDep, agent_id: AgentId) -> Response:
     """The agent as a YAML document, to be imported elsewhere."""

@@ -23,13 +23,15 @@ TOKEN_LIFETIME_S: Final = 60
 
 @guarded(
     router.post,
-    "/{agentId}/sessions",
+    "/{agentId:uuid}/sessions",
     "sessions:create",
     status_code=201,
     response_model=SessionMade,
     errors=(404, 409),
 )
-async def begin_session(parts: Parts, caller: CallerDep, agent_id: AgentId, body: SessionGiven, once: OnceDep) -> Response:
+async def begin_session(
+    parts: Parts, caller: CallerDep, agent_id: AgentId, body: SessionGiven, once: OnceDep
+) -> Response:
     """A session: addresses of the gateway, and a token that is good for one call within a minute."""
 
     async def work(session: AsyncSession) -> Answer:

@@ -80,7 +80,7 @@ async def create(parts: Parts, caller: CallerDep, body: ApiKeyGiven, once: OnceD
     return await once(work)
 
 
-@guarded(router.delete, "/{keyId}", "api-keys:write", status_code=204, response_class=Response, errors=(404,))
+@guarded(router.delete, "/{keyId:uuid}", "api-keys:write", status_code=204, response_class=Response, errors=(404,))
 async def revoke(parts: Parts, caller: CallerDep, key_id: KeyId) -> None:
     """Revoke a key. Other processes may take it for some seconds more."""
     async with parts.database.organization(caller.organization_id) as session:

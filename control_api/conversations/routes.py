@@ -81,7 +81,7 @@ async def create(parts: Parts, caller: CallerDep, body: ConversationGiven, once:
     return await once(work)
 
 
-@guarded(router.get, "/{conversationId}", "conversations:read", errors=(404,))
+@guarded(router.get, "/{conversationId:uuid}", "conversations:read", errors=(404,))
 async def conversation(parts: Parts, caller: CallerDep, conversation_id: ConversationId) -> ConversationShown:
     """One conversation with its turns, while it goes on too."""
     async with parts.database.organization(caller.organization_id) as session:
@@ -93,7 +93,7 @@ async def conversation(parts: Parts, caller: CallerDep, conversation_id: Convers
 
 @guarded(
     router.get,
-    "/{conversationId}/transcript",
+    "/{conversationId:uuid}/transcript",
     "conversations:read",
     errors=(404,),
     response_model=None,
@@ -120,7 +120,7 @@ async def transcript(
             return Response(shown.model_dump_json(), media_type="application/json")
 
 
-@guarded(router.get, "/{conversationId}/latency", "conversations:read", errors=(404,))
+@guarded(router.get, "/{conversationId:uuid}/latency", "conversations:read", errors=(404,))
 async def latency(parts: Parts, caller: CallerDep, conversation_id: ConversationId) -> LatencyTimeline:
     """How long the caller waited in each turn, measured on the audio, and for what."""
     async with parts.database.organization(caller.organization_id) as session:
@@ -133,7 +133,7 @@ async def latency(parts: Parts, caller: CallerDep, conversation_id: Conversation
 
 @guarded(
     router.get,
-    "/{conversationId}/events",
+    "/{conversationId:uuid}/events",
     "conversations:read",
     errors=(404,),
     response_class=StreamingResponse,

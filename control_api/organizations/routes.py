@@ -47,7 +47,7 @@ async def organizations(parts: Parts, caller: CallerDep) -> Page[OrganizationSho
     return Page(items=[OrganizationShown.model_validate(row)] if row else [])
 
 
-@guarded(router.get, "/{organizationId}", "organization:read", errors=(404,))
+@guarded(router.get, "/{organizationId:uuid}", "organization:read", errors=(404,))
 async def organization(
     parts: Parts, caller: CallerDep, organization_id: OrganizationId, response: Response
 ) -> OrganizationShown:
@@ -61,7 +61,7 @@ async def organization(
     return shown
 
 
-@guarded(router.patch, "/{organizationId}", "organization:write", errors=(404, 412, 428))
+@guarded(router.patch, "/{organizationId:uuid}", "organization:write", errors=(404, 412, 428))
 async def rename(
     parts: Parts,
     caller: CallerDep,
@@ -83,7 +83,7 @@ async def rename(
     return shown
 
 
-@guarded(router.get, "/{organizationId}/members", "members:read", errors=(404,))
+@guarded(router.get, "/{organizationId:uuid}/members", "members:read", errors=(404,))
 async def members(
     parts: Parts, caller: CallerDep, organization_id: OrganizationId, paging: PagingDep
 ) -> Page[MemberShown]:
