@@ -50,7 +50,7 @@ class PhoneSetup:
             "asterisk_credentials": user,
             "audiosocket": True,
             "audiosocket_port": self.audiosocket_port,
-            "audiosocket_open": True,
+            "audiosocket_credentials": user,
         }
 
     def environment(self, public_url: str = "http://127.0.0.1:{port}") -> dict[str, str]:
@@ -72,6 +72,7 @@ class PhoneSetup:
             case "genesys":
                 return PhoneTarget(via, url, secret=self.genesys, key=self.genesys_key, network_ms=network_ms)
             case "audiosocket":
-                return PhoneTarget(via, f"tcp://127.0.0.1:{self.audiosocket_port}", network_ms=network_ms)
+                secret, port = f"gateway:{self.password}", self.audiosocket_port
+                return PhoneTarget(via, url, secret=secret, tcp_port=port, network_ms=network_ms)
             case _:
                 return PhoneTarget(via, url, secret=f"gateway:{self.password}", network_ms=network_ms)

@@ -94,6 +94,7 @@ def call(
     called: Annotated[str, typer.Option("--to", help="Phones: the number that is called.")] = "+15550000002",
     call_id: Annotated[str, typer.Option(help="Phones: the call's id; audiosocket: the expected UUID.")] = "",
     keys: Annotated[str, typer.Option(help="Phones: keys to press at the end.")] = "",
+    tcp_port: Annotated[int, typer.Option(help="Phones: where AudioSocket listens.")] = 9092,
     network_ms: Annotated[
         float, typer.Option(min=0, help="Phones: from carrier to gateway, and the same back.")
     ] = 20.0,
@@ -111,6 +112,7 @@ def call(
             format=audio,
             network_ms=network_ms,
             call_id=call_id,
+            tcp_port=tcp_port,
         )
         call_by_phone(phone, files, out, json_file, keys)
         return

@@ -22,13 +22,16 @@ def transcript_table(lines: Sequence[Line]) -> Table:
 
 
 def latency_table(rows: Sequence[tuple[str, float | None, Mapping[str, float] | None]]) -> Table:
-    """A row a file: its name, what the tape says, what the gateway says; all in milliseconds."""
-    table = Table(title="Latency in ms: measured on the tape, then by the gateway stage by stage", title_justify="left")
+    """A row a file: its name, what the tape says, what the gateway says where it tells; all in milliseconds."""
+    told = any(stages for _, _, stages in rows)
+    more = ", then by the gateway stage by stage" if told else ""
+    table = Table(title=f"Latency in ms: measured on the tape{more}", title_justify="left")
     table.add_column("file")
     table.add_column("voice to voice", justify="right")
-    for stage in STAGES:
+    shown = STAGES if told else ()
+    for stage in shown:
         table.add_column(stage.removesuffix("_ms").replace("voice_to_voice", "gateway"), justify="right")
     for name, measured, stages in rows:
-        cells = [f"{stages[stage]:.0f}" if stages else "–" for stage in STAGES]
+        cells = [f"{stages[stage]:.0f}" if stages else "–" for stage in shown]
         table.add_row(Text(name), "no reply" if measured is None else f"{measured:.0f}", *cells)
     return table

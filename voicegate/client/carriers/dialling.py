@@ -5,7 +5,8 @@ Each failure says in words what the carrier met and what the operator can do abo
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -13,15 +14,13 @@ import aiohttp
 from voicegate.client.carriers.answers import AnswerNotUnderstood, EndOrder, Order, StreamOrder
 from voicegate.client.carriers.leg import CallFacts, Leg
 from voicegate.client.carriers.legs import open_leg
-from voicegate.client.carriers.proofs import Freshness, Request, read_answer, upgrade, webhook
+from voicegate.client.carriers.proofs import Freshness, Request, read_answer, upgrade, uuid_question, webhook
 from voicegate.client.carriers.sockets import Line, TcpLine, WebSocketLine
 from voicegate.client.carriers.target import BY_WEBHOOK, PhoneTarget
 from voicegate.client.connection import CallFailed, GatewayUnreachable
 from voicegate.kernel.clock import Clock
 
 _CONNECT_S = 10.0
-AUDIOSOCKET_PORT = 9_092
-"""Asterisk's own example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,7 @@ class Stream:
 
     leg: Leg
     line: Line
+    facts: CallFacts
     action: str = ""
     """Where the carrier asks what to do when it is over."""
 
@@ -49,7 +49,7 @@ async def dial(http: aiohttp.ClientSession, target: PhoneTarget, facts: CallFact
         CallFailed: the call was refused, or the answer was not understood.
     """
     if target.via == "audiosocket":
-        return await _tcp(target, facts)
+        return await _tcp(http, target, facts)
     if target.via not in BY_WEBHOOK:
         return await _open(http, target, facts, None, clock)
     url = f"{target.known_as(socket=False)}/phone/{target.via}/answer"
@@ -123,18 +123,27 @@ async def _open(
         await socket.close()
         raise CallFailed(f"the gateway chose none of the subprotocols {', '.join(asked.protocols)}")
     action = urljoin(asked_at, order.action) if order and order.action else ""
-    return Stream(leg, WebSocketLine(socket), action)
+    return Stream(leg, WebSocketLine(socket), facts, action)
 
 
-async def _tcp(target: PhoneTarget, facts: CallFacts) -> Stream:
-    address = urlsplit(target.url if "://" in target.url else f"tcp://{target.url}")
+async def _tcp(http: aiohttp.ClientSession, target: PhoneTarget, facts: CallFacts) -> Stream:
+    address = urlsplit(target.url)
+    port = address.port if address.scheme == "tcp" else target.tcp_port
+    if address.scheme != "tcp" and not target.call_id:
+        text = await _ask(http, target, uuid_question(target, facts))
+        facts = replace(facts, call_id=text.strip())
     try:
+        leg = open_leg(target, facts, None)
+        uuid.UUID(facts.call_id)
         async with asyncio.timeout(_CONNECT_S):
-            host, port = address.hostname or "127.0.0.1", address.port or AUDIOSOCKET_PORT
-            reader, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise _unreachable(target) from error
-    return Stream(open_leg(target, facts, None), TcpLine(reader, writer))
+            reader, writer = await asyncio.open_connection(address.hostname, port or target.tcp_port)
+    except (OSError, TimeoutError) as error:
+        raise GatewayUnreachable(
+            f"nobody listens for AudioSocket at {address.hostname}:{port or target.tcp_port}: is it switched on there?"
+        ) from error
+    except ValueError as error:
+        raise CallFailed(f"{facts.call_id!r} is no UUID: AudioSocket calls have one") from error
+    return Stream(leg, TcpLine(reader, writer), facts)
 
 
 def _fresh(clock: Clock) -> Freshness:

@@ -76,7 +76,7 @@ class PhoneCall:
         self._http = aiohttp.ClientSession()
         try:
             self._stream = await dial(self._http, self.target, self.facts, self._clock)
-            self.rate_hz = self._stream.leg.rate_hz
+            self.rate_hz, self.facts = self._stream.leg.rate_hz, self._stream.facts
             self.origin, self.utc_origin = self._clock.monotonic(), self._clock.utc()
             self.tape = Tape(self.rate_hz, self.origin, jitter_ms=0.0)
             self._microphone = Microphone(self.rate_hz)

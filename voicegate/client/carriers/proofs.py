@@ -83,6 +83,13 @@ def webhook(target: PhoneTarget, facts: CallFacts, url: str, fresh: Freshness, *
     return Request(url, {"Content-Type": _FORM} | (proof if target.secret else {}), body)
 
 
+def uuid_question(target: PhoneTarget, facts: CallFacts) -> Request:
+    """Asterisk's dial plan (``CURL()``) asks for the UUID of an AudioSocket call."""
+    body = urlencode({"caller": facts.caller, "called": facts.called}).encode()
+    url = f"{target.known_as(socket=False)}/phone/audiosocket/answer"
+    return Request(url, {"Content-Type": _FORM} | _basic(target), body)
+
+
 def read_answer(target: PhoneTarget, text: str) -> Order:
     """What the webhook answered.
 

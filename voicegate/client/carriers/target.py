@@ -30,7 +30,8 @@ class PhoneTarget:
 
     via: PhoneVia
     url: str = "ws://127.0.0.1:8000"
-    """The gateway: ``ws://``, ``wss://``, ``http://`` or ``https://``, host and port; ``tcp://`` for audiosocket."""
+    """The gateway: ``ws://``, ``wss://``, ``http://`` or ``https://``, host and port. AudioSocket's dial plan asks
+    there for the call's UUID; with ``tcp://`` it makes one up and calls there."""
     public_url: str = ""
     """The address that the operator gave to the carrier, if it is another one: signatures are made over it."""
     secret: str = field(default="", repr=False)
@@ -47,7 +48,9 @@ class PhoneTarget:
     network_ms: float = 20.0
     """From the carrier to the gateway, and the same back."""
     call_id: str = ""
-    """Empty: a new one. AudioSocket: the UUID that the gateway expects."""
+    """Empty: a new one. AudioSocket: the UUID that the gateway expects; then nobody is asked."""
+    tcp_port: int = 9_092
+    """Where AudioSocket listens, on the host of ``url``."""
     silence_after_ms: int | None = None
     """Twilio: send nothing once the caller has been silent for that long."""
 
