@@ -33,8 +33,6 @@ LINGER_S: Final = 3.0
 """How long a WHIP session outlives its peer's goodbye."""
 _LAST_EVENTS_S: Final = 2.0
 _FLUSH_S: Final = 0.5
-_LATE_DELETE_S: Final = 2.0
-"""After a peer has closed its DTLS: how long its session can still be deleted."""
 
 _log = structlog.get_logger(__name__)
 
@@ -71,8 +69,6 @@ class WebRtcCall:
         self._began_s = parts.clock.monotonic()
         self._presence: Presence | None = None
         """None until media can flow."""
-        self._closed_s: float | None = None
-        """When the peer closed."""
         self._detached = False
         """The peer is away, and the conversation waits."""
         self._goodbye_s: float | None = None
@@ -260,6 +256,9 @@ class WebRtcCall:
 
     def _beat(self, peer: Peer, audio: CallAudio, presence: Presence) -> None:
         now_s = self._parts.clock.monotonic()
+        if peer.said_goodbye:
+            self._linger(now_s)
+            return
         conversation = self._present()
         audio.listen(conversation, now_s)
         audio.speak(conversation, peer.send_rtp, now_s)
@@ -267,9 +266,6 @@ class WebRtcCall:
         if report is not None:
             peer.send_rtcp(report)
             self._look(peer, now_s)
-        if peer.said_goodbye:
-            self._linger(now_s)
-            return
         match presence.tick(peer.heard, now_s):
             case Sign.ASK:
                 peer.ask()
@@ -281,14 +277,6 @@ class WebRtcCall:
                 self._leaving.leave(Ending(CloseCode.GOING_AWAY, "the peer vanished", "none", peer_gone=True))
             case Sign.NOTHING:
                 pass
-
-    def _closed_by_peer(self, now_s: float) -> None:
-        """As a page that is reloaded or closed does: only DELETE and session.end are meant as a hang-up. Some clients
-        close first and send their DELETE then, so it is waited for; the call waits for a resume already."""
-        self._gone()
-        self._closed_s = now_s if self._closed_s is None else self._closed_s
-        if now_s - self._closed_s >= _LATE_DELETE_S:
-            self._leaving.leave(Ending(CloseCode.GOING_AWAY, "the peer closed", "detach", peer_gone=True))
 
     def _linger(self, now_s: float) -> None:
         """The peer closed its connection, as a page does that is reloaded or closed. WHIP clients do it just before

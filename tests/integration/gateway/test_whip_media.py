@@ -226,18 +226,6 @@ async def test_a_peer_that_closes_is_awaited(served: Served) -> None:
         await until(lambda: served.count("voicegate_gateway_connections") == 0)
 
 
-async def test_a_peer_that_closes_and_then_deletes_has_hung_up(served: Served) -> None:
-    """As the published WHIP client stops."""
-    async with calling(served) as caller:
-        await caller.got("session.started")
-        await caller.socket._pc.close()
-        await until(lambda: call_of(served).log == ["detach"])
-        async with aiohttp.ClientSession() as http, http.delete(caller.socket._resource) as answer:
-            assert answer.status == 200
-        await until(lambda: call_of(served).log == ["detach", "hang_up client"])
-        await until(lambda: served.count("voicegate_gateway_connections") == 0)
-
-
 async def test_a_peer_that_closes_first_can_still_hang_up(served: Served) -> None:
     """As a published client does: it closes its connection, and sends its DELETE then."""
     async with calling(served) as caller:
