@@ -100,7 +100,7 @@ async def _open(
 ) -> Stream:
     try:
         leg = open_leg(target, facts, order)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise CallFailed(f"{target.format!r} is no format of {target.via}") from error
     asked = upgrade(target, facts, order, _fresh(clock))
     url = target.reachable(asked.url)
