@@ -132,14 +132,15 @@ class OpusEncoder:
 
     Args:
         rate_hz: one of :data:`ENCODER_RATES_HZ`.
-        bit_rate: bits per second, variable; 24 kbit/s is transparent for wideband speech.
-        complexity: 0 to 10, see :class:`audiocodecs.libopus.Encoder` for what each costs.
+        bit_rate: bits per second, variable.
+        complexity: 0 to 10. 0 at 32 kbit/s is our choice: nearer to the original than 5 at 24 kbit/s, for half of its
+            processor time (docs/decisions/0013).
 
     Raises:
         AudioError: a rate that Opus does not take.
     """
 
-    def __init__(self, rate_hz: int = PIPELINE_RATE_HZ, *, bit_rate: int = 24_000, complexity: int = 5) -> None:
+    def __init__(self, rate_hz: int = PIPELINE_RATE_HZ, *, bit_rate: int = 32_000, complexity: int = 0) -> None:
         if rate_hz not in ENCODER_RATES_HZ:
             raise AudioError(f"Opus does not take {rate_hz} Hz; supported: {ENCODER_RATES_HZ}")
         self.rate_hz = rate_hz
