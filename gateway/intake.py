@@ -17,13 +17,18 @@ _MOST_AT_ONCE: Final = 32
 """More at once would not be cheaper: what is worked on should stay in the core's cache."""
 
 Hear = Callable[[Frame], None]
+_Round = list[tuple[TelephonyDecoder, bytes, Hear]]
 
 
 class Intake:
     """One a process. Use from one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[TelephonyDecoder, tuple[bytes, Hear]] = {}
+        self._rounds: list[_Round] = []
+        """What waits. A stream has one packet in a round; where several came at once, the later ones are in later
+        rounds, so that a loop that is late decodes in large batches too."""
+        self._place: dict[TelephonyDecoder, int] = {}
+        """How many packets of a stream wait."""
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, decoder: StreamDecoder, data: bytes, hear: Hear) -> bool:
@@ -31,11 +36,15 @@ class Intake:
         it is no such packet, and nothing of its stream waits here any more."""
         if not isinstance(decoder, TelephonyDecoder):
             return False
-        if decoder in self._waiting:
-            self.settle()  # two packets of one stream: one after the other
+        place = self._place.get(decoder, 0)
         if not decoder.joins(data):
+            if place:
+                self.settle()
             return False
-        self._waiting[decoder] = (data, hear)
+        if place == len(self._rounds):
+            self._rounds.append([])
+        self._rounds[place].append((decoder, data, hear))
+        self._place[decoder] = place + 1
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_S, self.settle)
         return True
@@ -45,15 +54,23 @@ class Intake:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiting, self._waiting = self._waiting, {}
-        for law in _LAWS:
-            ours = [decoder for decoder in waiting if decoder.law == law]
-            for start in range(0, len(ours), _MOST_AT_ONCE):
-                some = ours[start : start + _MOST_AT_ONCE]
-                packets = [waiting[decoder][0] for decoder in some]
-                frames = decode_together(law, some, packets) if len(some) > 1 else [some[0].push(packets[0])]
-                for decoder, frame in zip(some, frames, strict=True):
-                    waiting[decoder][1](frame)
+        rounds, self._rounds = self._rounds, []
+        self._place.clear()
+        for each in rounds:
+            for law in _LAWS:
+                ours = [packet for packet in each if packet[0].law == law]
+                for start in range(0, len(ours), _MOST_AT_ONCE):
+                    _decode(law, ours[start : start + _MOST_AT_ONCE])
+
+
+def _decode(law: Law, some: _Round) -> None:
+    if len(some) == 1:
+        decoder, data, hear = some[0]
+        hear(decoder.push(data))
+        return
+    decoders, packets, hears = zip(*some, strict=True)
+    for hear, frame in zip(hears, decode_together(law, decoders, packets), strict=True):
+        hear(frame)
 
 
 _LAWS: Final[tuple[Law, ...]] = ("pcmu", "pcma")

@@ -5,7 +5,7 @@ the audio comes from the provider's times where it gives them, otherwise from th
 by its length in letters. All positions are samples at the output rate from the reply's first sample.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -53,16 +53,26 @@ class Phrase:
     samples: int = 0
     complete: bool = False
     times: list[WordTime] = field(default_factory=list)
+    _placed: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False, compare=False)
+    """The words of a phrase that is complete: they are asked for every half second."""
 
     @property
     def end(self) -> int:
         return self.start + self.samples
 
-    def middles(self, rate_hz: int) -> Iterator[tuple[str, int]]:
+    def middles(self, rate_hz: int) -> Iterable[tuple[str, int]]:
         """Each word with the sample at its middle: when that is out, the word counts as out.
 
-        In a complete phrase every word has its place before the end, whatever the provider's times say.
+        In a complete phrase every word has its place before the end, whatever the provider's times say. Such a phrase
+        does not change any more.
         """
+        if not self.complete:
+            return self._place(rate_hz)
+        if not self._placed:
+            self._placed = tuple(self._place(rate_hz))
+        return self._placed
+
+    def _place(self, rate_hz: int) -> Iterator[tuple[str, int]]:
         words = self.text.split()
         times = self.times if len(self.times) <= len(words) else []
         offsets = [round((time.start_s + time.end_s) / 2 * rate_hz) for time in times]

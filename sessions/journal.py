@@ -11,7 +11,7 @@ no harm: Redis knows the number of the last event it has, and takes only higher 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -61,6 +61,7 @@ class Journal:
         self._dirty: dict[SessionLog, None] = {}
         self._bytes = 0
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._all_idle = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._writing: asyncio.Task[None] | None = None
@@ -126,6 +127,9 @@ class Journal:
         self._dirty[log] = None
         self._wake.set()
 
+    def hurry(self) -> None:
+        self._hurry.set()
+
     def grew(self, size_bytes: int) -> bool:
         self._bytes += size_bytes
         return self._bytes <= self._config.total_buffer_bytes
@@ -139,8 +143,9 @@ class Journal:
         while True:
             if not self._dirty:
                 await self._work()
-                if len(self._logs) >= self._config.gather_from_sessions:
-                    await asyncio.sleep(self._config.gather_s)
+            if len(self._logs) >= self._config.gather_from_sessions:
+                await self._gather()
+            self._hurry.clear()
             batch = self._batch()
             started_s = self._clock.monotonic()
             try:
@@ -169,6 +174,12 @@ class Journal:
             return
         finally:
             self._all_idle.clear()
+
+    async def _gather(self) -> None:
+        """Let other events join those that wait, unless somebody waits for them."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.gather_s):
+                await self._hurry.wait()
 
     def _batch(self) -> list[tuple[SessionLog, Write]]:
         """The next write of each changed session, oldest change first, until the round trip is full."""

@@ -43,6 +43,10 @@ class Owner(Protocol):
         """The log has something to write."""
         ...
 
+    def hurry(self) -> None:
+        """Somebody waits for what is to be written."""
+        ...
+
     def grew(self, size_bytes: int) -> bool:
         """Memory was taken or (negative) given back. False: there is no more."""
         ...
@@ -126,6 +130,7 @@ class SessionLog:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((self._emitted_seq, future))
+        self._owner.hurry()
         await future
 
     def subscribe(self, callback: OnEvent) -> Callable[[], None]:
@@ -149,6 +154,7 @@ class SessionLog:
         """No more events. What is left is stored, even if Redis is away for now, and then the lease given up."""
         self._closing = True
         self._owner.changed(self)
+        self._owner.hurry()
 
     # --- what the journal calls -----------------------------------------------------------------------------------
 

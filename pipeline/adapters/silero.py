@@ -1,14 +1,13 @@
 """Voice activity by Silero, one call for all sessions of the process.
 
 Windows that become ready while a call runs go into the next one. With several detectors open the first window waits a
-few milliseconds for the others, because a batch of 16 costs a quarter of 16 calls. No task and no lock: a push
-schedules a call (in the one worker thread, if the batch is large), its end delivers the probabilities on the event
-loop.
+few milliseconds for the others, because a batch of 16 costs a quarter of 16 calls. No task, no lock and no thread: a
+push schedules a call on the event loop, and a batch is small enough not to be noticed there.
 """
 
 import asyncio
+import itertools
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,8 +40,8 @@ class SileroConfig:
     """The ONNX file; None: the one in faster-whisper."""
     coalesce_s: float = 0.002
     """How long the first window of a batch waits for those of other detectors."""
-    inline_windows: int = 48
-    """Largest batch that is inferred on the loop itself: half a millisecond. Larger ones go to the worker thread."""
+    batch_windows: int = 48
+    """Largest batch: half a millisecond. What is left goes into the next one, after others had the loop."""
     backlog_windows: int = 64
     """Windows a detector may have waiting (2 s); beyond that its oldest is lost."""
 
@@ -107,35 +106,27 @@ class SileroVoiceActivity:
         self._h: FloatArray = np.zeros((_FIRST_SLOTS, STATE_SIZE), np.float32)
         self._c: FloatArray = np.zeros((_FIRST_SLOTS, STATE_SIZE), np.float32)
         self._free = list(range(_FIRST_SLOTS))
-        self._executor: ThreadPoolExecutor | None = None
         self._model: SileroModel | None = None
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Load the graph in the worker thread.
+        """Load the weights, in a thread.
 
         Raises:
             ConfigError: the file is missing or not the graph this adapter knows.
         """
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=PROVIDER)
         self._loop = asyncio.get_running_loop()
-        try:
-            self._model = await self._loop.run_in_executor(self._executor, _load, self._config.path)
-        except BaseException:
-            await self.aclose()
-            raise
+        self._model = await asyncio.to_thread(_load, self._config.path)
 
     async def aclose(self) -> None:
-        """Close every detector and end the thread."""
+        """Close every detector."""
         for detector in list(self._detectors):
             detector.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._busy = None, False
-        executor, self._executor, self._model = self._executor, None, None
-        if executor is not None:
-            await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+        self._model = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -188,32 +179,23 @@ class SileroVoiceActivity:
     def _run_batch(self) -> None:
         """Take one window of every detector that has one: two of the same stream follow one another."""
         self._timer = None
-        ready = list(self._ready)
-        if not ready or self._executor is None or self._model is None:
+        ready = list(itertools.islice(self._ready, self._config.batch_windows))
+        if not ready or self._model is None:
             self._busy = False
             return
         ends, windows = zip(*[detector.windows.popleft() for detector in ready], strict=True)
-        self._ready = {detector: None for detector in ready if detector.windows}
+        for detector in ready:
+            del self._ready[detector]
+            if detector.windows:  # behind those that wait
+                self._ready[detector] = None
         slots = [detector.slot for detector in ready]
         work = (self._model, windows, self._h[slots], self._c[slots])
-        if len(ready) > self._config.inline_windows:
-            call = self._loop.run_in_executor(self._executor, _infer, *work)
-            call.add_done_callback(lambda done: self._deliver(ready, ends, done))
-            return
-        # A small batch costs the loop less than handing it to a thread and back.
         try:
             self._take(ready, ends, _infer(*work))
         finally:
             self._busy = False
             if self._ready:
                 self._begin(0)  # others get the loop in between
-
-    def _deliver(self, ready: list[SileroDetector], ends: tuple[int, ...], call: "asyncio.Future[_Outcome]") -> None:
-        try:
-            if not call.cancelled():
-                self._take(ready, ends, call.result())
-        finally:
-            self._run_batch()
 
     def _take(self, ready: list[SileroDetector], ends: tuple[int, ...], outcome: _Outcome) -> None:
         probabilities, h, c = outcome

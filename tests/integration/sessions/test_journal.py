@@ -45,6 +45,27 @@ async def test_what_is_emitted_together_goes_in_few_round_trips(gateway: Any, em
         assert statistics["cmdstat_evalsha"]["calls"] <= 4
 
 
+async def test_events_of_many_calls_wait_for_one_another_but_nobody_waits_for_that(
+    open_gateway: Any, emit: Any, until: Any
+) -> None:
+    first = await open_gateway()
+    gateway = await open_gateway("patient", replace(first.config, gather_s=0.3, gather_from_sessions=2))
+    async with gateway.call("a") as one, gateway.call("b") as two:
+        await gateway.client.config_resetstat()
+        for seq in range(1, 11):
+            emit(one, seq, seq)
+            emit(two, seq, seq)
+            await asyncio.sleep(0.005)
+        await until(lambda: not one._pending and not two._pending)
+        statistics = await gateway.client.info("commandstats")
+        assert statistics["cmdstat_evalsha"]["calls"] <= 6, "the ten of each call went in a few trips"
+        started = asyncio.get_running_loop().time()
+        for seq in range(11, 16):
+            emit(one, seq, seq)
+            await one.stored()
+        assert asyncio.get_running_loop().time() - started < 5 * 0.3, "whoever waits is not kept waiting"
+
+
 async def test_a_listener_gets_an_event_only_after_it_is_stored(gateway: Any, emit: Any, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url, protocol=2) as looking_on:
         async with gateway.call() as log:

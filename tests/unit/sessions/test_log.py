@@ -30,6 +30,9 @@ class Owner:
     def changed(self, log: SessionLog) -> None:
         pass
 
+    def hurry(self) -> None:
+        pass
+
     def grew(self, size_bytes: int) -> bool:
         self.used += size_bytes
         return self.used <= self.room_bytes

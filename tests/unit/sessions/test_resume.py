@@ -25,6 +25,9 @@ class Owner:
     def changed(self, log: SessionLog) -> None:
         pass
 
+    def hurry(self) -> None:
+        pass
+
     def grew(self, size_bytes: int) -> bool:
         return True
 

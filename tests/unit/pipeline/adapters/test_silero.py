@@ -88,7 +88,7 @@ def test_another_shape_is_seen() -> None:
 
 
 async def test_a_closed_stream_leaves_nothing_to_the_next_one() -> None:
-    """A slot is used again: the newcomer begins with the state of silence, also while a batch is under way."""
+    """A slot is used again: the newcomer begins with the state of silence, whatever the last one heard."""
     sound = (windows(3, 12)[:, 64:].reshape(-1) * 32768).astype(np.int16)
 
     async def heard(activity: SileroVoiceActivity) -> list[float]:
@@ -107,7 +107,7 @@ async def test_a_closed_stream_leaves_nothing_to_the_next_one() -> None:
         detector.close()
         return got
 
-    async with SileroVoiceActivity(SileroConfig(inline_windows=0)) as activity:
+    async with SileroVoiceActivity() as activity:
         first = await heard(activity)
         others = [activity.open(lambda probability, end: None) for _ in range(40)]
         for other in others:
@@ -175,6 +175,28 @@ async def test_windows_of_all_detectors_share_a_call() -> None:
                 await asyncio.sleep(0)  # sessions get their frames in turns of the loop of their own
         await asyncio.wait_for(done.wait(), 10)
         assert model.sizes == [16] * 5
+
+
+async def test_many_windows_go_in_several_batches_and_nobody_starves() -> None:
+    async with SileroVoiceActivity(SileroConfig(batch_windows=4)) as activity:
+        assert activity._model is not None
+        model = CountingModel(activity._model)
+        activity._model = model  # type: ignore[assignment]
+        order: list[int] = []
+        done = asyncio.Event()
+
+        def take(number: int) -> None:
+            order.append(number)
+            if len(order) == 20:
+                done.set()
+
+        detectors = [activity.open(lambda probability, end, number=n: take(number)) for n in range(10)]  # type: ignore[misc]
+        for detector in detectors:
+            for _ in range(4):
+                detector.push(np.zeros(320, np.int16))
+        await asyncio.wait_for(done.wait(), 10)
+        assert model.sizes == [4] * 5
+        assert order == [*range(10), *range(10)], "first come, first served"
 
 
 async def test_a_lone_detector_does_not_wait_for_others() -> None:
