@@ -6,10 +6,14 @@ from gateway.phone.capability import Capabilities, Notes
 from gateway.phone.exotel.carrier import ExotelConfig, exotel
 from gateway.phone.numbers import NumberPlan, read_numbers
 from gateway.phone.parts import PhoneParts
+from gateway.phone.plivo.api import PlivoApi
 from gateway.phone.plivo.carrier import PlivoConfig, plivo
 from gateway.phone.protocol import Carrier
 from gateway.phone.reception import Reception
+from gateway.phone.rest import CarrierApi
+from gateway.phone.telnyx.api import TelnyxApi
 from gateway.phone.telnyx.carrier import TelnyxConfig, telnyx
+from gateway.phone.twilio.api import TwilioApi
 from gateway.phone.twilio.carrier import TwilioConfig, twilio
 from voicegate.exchanges import audiosocket_carriers, exchange_carriers
 from voicegate.kernel.errors import ConfigError
@@ -25,7 +29,8 @@ def phone_parts(settings: Settings, calls: Calls, notes: Notes) -> PhoneParts:
         capabilities,
         Reception(calls, capabilities, numbers, echo_gate=settings.phone_echo_gate),
         numbers,
-        settings.public_url.rstrip("/"),
+        _apis(settings),
+        public_url=settings.public_url.rstrip("/"),
     )
 
 
@@ -43,13 +48,36 @@ def _numbers(settings: Settings) -> NumberPlan:
         raise ConfigError(f"{variable('phone_numbers')}: {error}") from error
 
 
+def _apis(settings: Settings) -> dict[str, CarrierApi]:
+    """Those whose accounts are set up."""
+    apis: dict[str, CarrierApi] = {}
+    if settings.twilio_account_sid and settings.twilio_auth_token.get_secret_value():
+        apis["twilio"] = TwilioApi(_twilio_config(settings))
+    if settings.telnyx_api_key.get_secret_value():
+        apis["telnyx"] = TelnyxApi(_telnyx_config(settings))
+    if settings.plivo_auth_id and settings.plivo_auth_token.get_secret_value():
+        apis["plivo"] = PlivoApi(_plivo_config(settings))
+    return apis
+
+
 def _twilio(settings: Settings) -> Carrier:
+    return twilio(_twilio_config(settings))
+
+
+def _twilio_config(settings: Settings) -> TwilioConfig:
     token = settings.twilio_auth_token.get_secret_value()
-    return twilio(TwilioConfig(settings.twilio_account_sid, token, settings.twilio_api_url))
+    return TwilioConfig(settings.twilio_account_sid, token, settings.twilio_api_url)
 
 
 def _telnyx(settings: Settings) -> Carrier:
-    config = TelnyxConfig(
+    try:
+        return telnyx(_telnyx_config(settings))
+    except ConfigError as error:
+        raise ConfigError(f"{variable('telnyx_public_key')}, {variable('telnyx_codec')}: {error}") from error
+
+
+def _telnyx_config(settings: Settings) -> TelnyxConfig:
+    return TelnyxConfig(
         settings.telnyx_public_key,
         settings.telnyx_api_key.get_secret_value(),
         settings.telnyx_api_url,
@@ -58,21 +86,20 @@ def _telnyx(settings: Settings) -> Carrier:
         settings.telnyx_rate_hz,
         settings.telnyx_l16_order,
     )
-    try:
-        return telnyx(config)
-    except ConfigError as error:
-        raise ConfigError(f"{variable('telnyx_public_key')}, {variable('telnyx_codec')}: {error}") from error
 
 
 def _plivo(settings: Settings) -> Carrier:
-    config = PlivoConfig(
+    return plivo(_plivo_config(settings))
+
+
+def _plivo_config(settings: Settings) -> PlivoConfig:
+    return PlivoConfig(
         settings.plivo_auth_id,
         settings.plivo_auth_token.get_secret_value(),
         settings.plivo_api_url,
         settings.plivo_content_type,
         settings.plivo_l16_order,
     )
-    return plivo(config)
 
 
 def _exotel(settings: Settings) -> Carrier:

@@ -102,6 +102,17 @@ class Capabilities:
         found = await self._notes.take(_token_note(token))
         return None if found is None else msgspec.json.decode(found, type=Grant)
 
+    async def grant_number(self, number: str) -> str:
+        """A token for a number that a carrier is to dial."""
+        token = secrets.token_urlsafe(24)
+        await self._notes.put(f"dial:{_token_note(token)}", number.encode(), TOKEN_S)
+        return token
+
+    async def redeem_number(self, token: str) -> str | None:
+        """The number; None: unknown, stale, or used before. The token is dead now."""
+        found = await self._notes.take(f"dial:{_token_note(token)}")
+        return None if found is None else found.decode()
+
     async def hold(self, provider: str, call_id: str, held: Held) -> None:
         """Remember which conversation this call has."""
         await self._notes.put(_call_note(provider, call_id), msgspec.json.encode(held), self._hold_s)

@@ -12,6 +12,7 @@ from gateway.phone.reception import Standing
 from gateway.phone.wire import Wire
 from gateway.websocket.carry import carry
 from gateway.websocket.ending import Exit
+from voicegate.kernel.errors import ProviderError
 
 _log = structlog.get_logger(__name__)
 
@@ -35,13 +36,30 @@ async def carry_call(
         standing,
         leaving,
         provider=provider,
+        lines=phones.lines,
         hold=parts.connections.hold,
         limits=limits,
         clock=parts.clock,
         telemetry=parts.telemetry,
     )
     limits = replace(limits, start_timeout_s=traits.handshake_s, session_s=min(limits.session_s, traits.session_s))
-    ending = await carry(wire, driver, leaving, parts.metronome, limits)
+    try:
+        ending = await carry(wire, driver, leaving, parts.metronome, limits)
+    finally:
+        phones.lines.remove(driver)
+    if driver.hung_up and not protocol.traits.close_hangs_up:
+        await _hang_up(phones, driver)
     name = ending.code.name.lower()
     parts.telemetry.counter("voicegate_gateway_closes_total", "Call connections closed", code=name).inc()
     _log.info("phone stream closed", provider=provider, code=int(ending.code), name=name, reason=ending.reason)
+
+
+async def _hang_up(phones: PhoneParts, driver: PhoneDriver) -> None:
+    """Where the close alone is not the end of the call."""
+    api, call = phones.apis.get(driver.call.provider), driver.call
+    if api is None:
+        return
+    try:
+        await api.hang_up(call.call_id)
+    except ProviderError as error:
+        _log.warning("a carrier did not hang up", provider=error.provider, call_id=call.call_id, error=str(error))

@@ -10,6 +10,7 @@ from gateway.phone.answering import AnswerDoor
 from gateway.phone.auto import AUTO
 from gateway.phone.carrying import carry_call
 from gateway.phone.messages import Once
+from gateway.phone.orders import OrderDoor
 from gateway.phone.parts import PhoneParts, headers_of, knock_of
 from gateway.phone.protocol import Carrier, Upgrade
 from gateway.phone.reception import Standing
@@ -23,8 +24,11 @@ _log = structlog.get_logger(__name__)
 def phone_routes(parts: GatewayParts, phones: PhoneParts) -> list[web.RouteDef]:
     """The routes of all carriers."""
     answer, door = AnswerDoor(parts, phones).__call__, PhoneDoor(parts, phones).__call__
+    orders = OrderDoor(parts, phones)
     return [
         web.route("*", "/phone/{provider}/answer", answer),
+        web.post("/phone/calls/{session_id}", orders.order),
+        web.post("/phone/{provider}/dial/{token}", orders.dial),
         web.get("/phone", door),
         web.get("/phone/{provider}", door),
         web.get("/phone/{provider}/{token}", door),

@@ -16,6 +16,7 @@ from audiocodecs.registry import StreamDecoder, open_decoder
 from gateway.close_codes import CloseCode
 from gateway.conversation import Conversation
 from gateway.phone.echo import EchoGate
+from gateway.phone.lines import PhoneLines
 from gateway.phone.messages import (
     Audio,
     Began,
@@ -98,13 +99,14 @@ class PhoneDriver:
         leaving: Exit,
         *,
         provider: str,
+        lines: PhoneLines,
         hold: Callable[[str, Exit], None],
         limits: SocketLimits,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
         self._wire, self._protocol, self._leaving = wire, protocol, leaving
-        self._reception, self._standing = reception, standing
+        self._reception, self._standing, self._lines = reception, standing, lines
         self._provider, self._hold, self._limits = provider, hold, limits
         self._now = clock.monotonic
         self._telemetry = telemetry
@@ -113,7 +115,27 @@ class PhoneDriver:
         self._line: _Line | None = None
         self._paused_until = 0.0
         self._over = ""
+        self.hung_up = False
+        """We ended the call, and the carrier has not said that it knows."""
         self._hurry: Callable[[], None] = _wait_for_the_tick
+
+    @property
+    def call(self) -> PhoneCall:
+        """Once it has begun."""
+        assert self._line is not None
+        return self._line.call
+
+    def press_keys(self, digits: str) -> bool:
+        self._send(self._protocol.press_keys(digits))
+        return self._protocol.traits.has_keys
+
+    def hang_up(self, reason: str) -> None:
+        assert self._line is not None
+        self._line.conversation.hang_up(reason)
+
+    def let_go(self, reason: str) -> None:
+        self._over = reason
+        self.hang_up(reason)
 
     @property
     def begun(self) -> bool:
@@ -148,9 +170,9 @@ class PhoneDriver:
         if ending.farewell != "none":  # else the conversation is over, or another connection has it
             self._line.mouth.part(self._now())
         if self._line.echo is not None and self._line.echo.echoes:
-            name, text = "voicegate_phone_echo_seconds_total", "Echo of the agent's voice that was kept from its ears"
-            seconds = self._line.echo.echoes * FRAME_MS / 1000
-            self._telemetry.counter(name, text, provider=self._provider).inc(seconds)
+            self._telemetry.counter(
+                "voicegate_phone_echo_seconds_total", "Echo kept from the agent's ears", provider=self._provider
+            ).inc(self._line.echo.echoes * FRAME_MS / 1000)
         match ending.farewell:
             case "hang_up":
                 self._line.conversation.hang_up(self._over or ("caller" if ending.peer_gone else ending.hang_up_reason))
@@ -166,6 +188,7 @@ class PhoneDriver:
             await self._reception.release(self._line.call)
         if self._over:
             return
+        self.hung_up = ending.farewell != "detach"
         self._send(self._protocol.hang_up(ending.reason))
         if patience := self._protocol.traits.farewell_s:
             with contextlib.suppress(TimeoutError, MustClose):
@@ -190,7 +213,12 @@ class PhoneDriver:
                     self._meter.message(len(data), self._now())
                     return self._protocol.receive_binary(data)
         except ProtocolViolation as violation:
-            self._count("voicegate_phone_violations_total", "Messages that ended a stream", violation.code)
+            self._telemetry.counter(
+                "voicegate_phone_violations_total",
+                "Messages that ended a stream",
+                provider=self._provider,
+                code=violation.code,
+            ).inc()
             self._send(violation.last_words)
             code = CloseCode.BAD_PAYLOAD if violation.code in _BAD_PAYLOADS else CloseCode.POLICY
             raise MustClose(Ending(code, f"{violation.code}: {violation}", self._farewell())) from None
@@ -204,9 +232,9 @@ class PhoneDriver:
             case Began():
                 await self._begin(step)
             case Ignored(code=code):
-                self._count("voicegate_phone_ignored_total", "Messages of carriers without effect", code)
+                self._ignored(code)
             case Ended(reason=reason, resumable=resumable):
-                self._over = reason
+                self._over = self._over or reason
                 raise MustClose(Ending(CloseCode.NORMAL, reason, "detach" if resumable else "hang_up"))
             case _ if self._line is not None:
                 self._note(self._line, step)
@@ -221,7 +249,7 @@ class PhoneDriver:
                 line.conversation.press_key(digit)
             case MarkReturned(name=name):
                 if not line.mouth.ear.returned(name, self._now()):
-                    self._count("voicegate_phone_ignored_total", "Messages of carriers without effect", "void_mark")
+                    self._ignored("void_mark")
             case Drained():
                 line.mouth.ear.drained(self._now())
             case PeerPaused(bound_s=bound_s):
@@ -252,6 +280,7 @@ class PhoneDriver:
             echo,
             began.call,
         )
+        self._lines.add(conversation.session_id, self)
         self._attached.set()
         self._send(self._protocol.accepted())
         conversation.on_stop(lambda: line.mouth.stop(self._now()))
@@ -271,9 +300,9 @@ class PhoneDriver:
         await line.feed.push(samples)
 
     def _fill(self, line: _Line, frames: int) -> None:
-        seconds = frames * FRAME_MS / 1000
-        name = "voicegate_phone_filled_seconds_total"
-        self._telemetry.counter(name, "Silence put where audio was missing", provider=self._provider).inc(seconds)
+        self._telemetry.counter(
+            "voicegate_phone_filled_seconds_total", "Silence put where audio was missing", provider=self._provider
+        ).inc(frames * FRAME_MS / 1000)
         for _ in range(frames):
             line.ears.push_audio(_SILENCE)
 
@@ -316,8 +345,10 @@ class PhoneDriver:
         """What becomes of the call when its connection breaks."""
         return "detach" if self._line is not None and self._protocol.traits.returns else "hang_up"
 
-    def _count(self, name: str, help_text: str, code: str) -> None:
-        self._telemetry.counter(name, help_text, provider=self._provider, code=code).inc()
+    def _ignored(self, code: str) -> None:
+        self._telemetry.counter(
+            "voicegate_phone_ignored_total", "Messages of carriers without effect", provider=self._provider, code=code
+        ).inc()
 
 
 _LATER: Final = frozenset({"busy", "draining", "not_ready", "state_unavailable"})

@@ -1,16 +1,18 @@
 """What the phone doors need beside the gateway's parts: one value, made once by the composition root."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from gateway.admission import Knock
 from gateway.origins import FORWARDING_HEADERS
 from gateway.phone.capability import Capabilities
+from gateway.phone.lines import PhoneLines
 from gateway.phone.numbers import NumberPlan
 from gateway.phone.protocol import Carrier
 from gateway.phone.reception import Reception
+from gateway.phone.rest import CarrierApi
 from voicegate.kernel.errors import RefusedCall
 
 
@@ -21,6 +23,9 @@ class PhoneParts:
     capabilities: Capabilities
     reception: Reception
     numbers: NumberPlan
+    apis: Mapping[str, CarrierApi] = field(default_factory=dict)
+    """REST APIs of the carriers whose accounts are set up, by the carrier's name."""
+    lines: PhoneLines = field(default_factory=PhoneLines)
     public_url: str = ""
     """Our address as carriers know it, ``https://host``; empty: taken from each request, for development."""
 

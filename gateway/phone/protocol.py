@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.phone.messages import Once, Send, Step
 
 if TYPE_CHECKING:
-    from gateway.phone.webhook import AnswerRule
+    from gateway.phone.webhook import Answer, AnswerRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Traits:
     """:meth:`PhoneProtocol.press_keys` does something."""
     returns: bool = False
     """A connection that broke comes back with the same call, so the call waits for it."""
+    close_hangs_up: bool = True
+    """Closing the connection ends the call. False: where we hang up, its REST API is asked too."""
     farewell_s: float = 0.0
     """How long to wait, after ``hang_up``, for the peer to close in its own words."""
     handshake_s: float = 10.0
@@ -155,3 +157,5 @@ class Carrier:
     """A secret of the carrier is set: then its proofs are asked for in loopback development mode too."""
     answer: "AnswerRule | None" = None
     """Its answer webhook."""
+    dial: "Callable[[str], Answer] | None" = None
+    """The verb that dials a number, where the carrier fetches it for a transfer."""

@@ -57,6 +57,11 @@ class PlivoAnswer:
         return _xml("<Hangup/>")
 
 
+def dial(number: str) -> Answer:
+    """The XML that a transferred call gets."""
+    return _xml(f"<Dial><Number>{escape(number)}</Number></Dial>")
+
+
 def _xml(verbs: str) -> Answer:
     return Answer("text/xml", f'<?xml version="1.0" encoding="UTF-8"?><Response>{verbs}</Response>'.encode())
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.phone.plivo.answer import PlivoAnswer
+from gateway.phone.plivo.answer import PlivoAnswer, dial
 from gateway.phone.plivo.protocol import NAME, SUBPROTOCOL, PlivoProtocol
 from gateway.phone.protocol import Carrier
 
@@ -30,4 +30,5 @@ def plivo(config: PlivoConfig) -> Carrier:
         subprotocols=(SUBPROTOCOL,),
         guarded=bool(config.auth_token),
         answer=PlivoAnswer(config.auth_token, content_type=config.content_type),
+        dial=dial,
     )

@@ -61,6 +61,7 @@ class PlivoProtocol:
             clear_returns_marks=False,
             packet_ms=packet_ms,
             has_keys=True,
+            close_hangs_up=False,
             handshake_s=10.0,
         )
         self._linear = "l16" if big_endian else "pcm16"

@@ -67,6 +67,7 @@ class TelnyxProtocol:
             has_marks=True,
             packet_ms=20 if one_packet else packet_ms,
             returns=returns,
+            close_hangs_up=False,
             handshake_s=10.0,
         )
         self._state = _State.WAITING
