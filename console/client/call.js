@@ -121,6 +121,11 @@ export class Call extends EventTarget {
     setTimeout(() => this._end("client"), FAREWELL_MS);
   }
 
+  /** End the call at once, without its last events: for a page that goes away. */
+  leave() {
+    this._end("client");
+  }
+
   /**
    * Speak into another microphone, or into one at last.
    * @param {string | MediaStream | null} choice Device id (empty: the system's), a stream, or null: type only.

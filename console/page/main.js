@@ -182,6 +182,7 @@ byId("text-form").addEventListener("submit", async (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") caller.call?.interrupt();
 });
+addEventListener("pagehide", () => caller.call?.leave());
 navigator.mediaDevices?.addEventListener?.("devicechange", () => controls.loadMicrophones());
 controls.loadMicrophones();
 controls.loadAgents().catch(() => {});

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 
 from playwright.async_api import Page, Route, expect
 
@@ -185,6 +186,30 @@ _WATCH = """() => {
   voicegateCall.addEventListener("event", (event) => seqs.push(event.detail.seq));
   return voicegateCall.lastSeq + 1;
 }"""
+
+
+@scenes.add
+async def a_lost_peer_comes_back_by_webrtc(stage: Stage) -> None:
+    """A new peer connection goes on with the call, by the resume of WHIP; a page that goes away hangs up."""
+    async with tab(stage.browser) as opened:
+        page = opened.page
+        await page.goto(f"http://{stage.gateway}/")
+        await call(page, "webrtc")
+        first = await page.evaluate(_WATCH)
+        await page.evaluate("voicegateCall._link.drop()")
+        await expect(page.get_by_role("status")).to_have_text("In a call", timeout=PATIENCE_MS)
+        await ask(page, QUESTION)
+        await answered(page)
+        await expect(page.locator("#fact-transport")).to_have_text("WebRTC")
+        seqs: list[int] = await page.evaluate("seqs")
+        assert seqs == list(range(first, first + len(seqs))), seqs
+        session_id = await page.locator("#session-id").inner_text()
+        await page.goto("about:blank")
+    until = time.monotonic() + PATIENCE_MS / 1000
+    while "SessionEnded" not in (kinds := [type(event).__name__ for event in stage.served.events(session_id)]):
+        assert time.monotonic() < until, kinds
+        await asyncio.sleep(0.1)
+    assert kinds.count("SessionStarted") == 1
 
 
 @scenes.add
