@@ -19,6 +19,8 @@ from voicegate.kernel.telemetry import Counter
 LABEL: Final = "events"
 MAX_UNSENT_BYTES: Final = 1_048_576
 """What may wait for a peer that does not acknowledge."""
+_FIRST_TIMEOUT_S: Final = 1.0
+"""RFC 9260 section 16; aiortc waits three, for which a page without its events would wait when one packet is lost."""
 _WAITING_PACKETS: Final = 256
 _FLUSH_STEP_S: Final = 0.02
 
@@ -45,6 +47,7 @@ class DataChannel:
         self._packets: asyncio.Queue[bytes] = asyncio.Queue(_WAITING_PACKETS)
         self._carrier = _Carrier(transmit, server)
         self._sctp = RTCSctpTransport(self._carrier, SCTP_PORT)  # type: ignore[arg-type]
+        self._sctp._rto = _FIRST_TIMEOUT_S
         self._sctp.on("datachannel", self._announced)
         self._channel: RTCDataChannel | None = None
         largest = section.max_message_bytes or MAX_MESSAGE_BYTES

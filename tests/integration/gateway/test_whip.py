@@ -270,6 +270,16 @@ async def test_no_port_is_free(start: Start, http: aiohttp.ClientSession) -> Non
             assert served.calls.calls["mine"].log == ["hang_up client"]
 
 
+async def test_a_public_address_and_a_range_of_ports(start: Start, http: aiohttp.ClientSession) -> None:
+    config = WebRtcConfig(public_address="198.51.100.7", ports=(42_000, 42_063), hosts=("127.0.0.1", "::1"))
+    async with start(webrtc=config) as served:
+        text = await (await post(http, served)).text()
+        found = [line.split() for line in text.splitlines() if line.startswith("a=candidate")]
+        assert [words[4] for words in found] == ["198.51.100.7", "::1"], "only IPv4 is mapped"
+        assert all(42_000 <= int(words[5]) <= 42_063 for words in found)
+        assert int(found[0][3]) > int(found[1][3]), "the first address of the settings comes first"
+
+
 async def test_who_never_connects_is_given_up(start: Start, http: aiohttp.ClientSession) -> None:
     async with start(webrtc=WebRtcConfig(setup_s=0.3)) as served:
         made = await post(http, served, query="?session=mine")
