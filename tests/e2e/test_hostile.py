@@ -69,6 +69,7 @@ async def settled(served: Served) -> dict[str, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_ten_thousand_messages_without_sense(start: Start) -> None:
     served = start(VOICEGATE_RESUME_S="1", VOICEGATE_MAX_CALLS="2000", VOICEGATE_LOG_LEVEL="warning")
     reports, busy = [], []
