@@ -28,6 +28,9 @@ _TOGETHER: Final = 8
 _LISTEN_S: Final = 0.2
 """How long the answer to a whole script is awaited."""
 _CONNECT_S: Final = 10.0
+REFUSED: Final = "refused"
+_REFUSALS, _PATIENCE_S = 1_000, 0.2
+"""A gateway that is full, or whose machine is busy with something else, is asked again so often."""
 _ODD: Final[tuple[Any, ...]] = (
     None, True, -1, 0, 2**63, 1e308, "", "\x00", "\u202e", "x" * 5_000, [], {}, [[[]]], "0", ["a"] * 300, {"a": {}},
 )  # fmt: skip
@@ -57,11 +60,17 @@ async def attack(via: PhoneVia, url: str, messages: int, *, seed: int) -> Attack
     async def one() -> None:
         while done.messages < messages:
             script = mad(transcript(target), rng)
-            done.messages += len(script)
-            done.connections += 1
             address = f"127.{rng.randrange(1, 255)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
             send = _over_tcp if via == "audiosocket" else _over_websocket
-            done.endings[await send(url, via, script, address)] += 1
+            ending = await send(url, via, script, address)
+            done.endings[ending] += 1
+            if ending.startswith(REFUSED):
+                if done.endings[ending] > _REFUSALS:
+                    raise RuntimeError(f"the gateway takes no connections: {ending}")
+                await asyncio.sleep(_PATIENCE_S)
+                continue
+            done.messages += len(script)
+            done.connections += 1
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(_TOGETHER):
@@ -170,7 +179,7 @@ async def _over_websocket(url: str, via: PhoneVia, script: Sequence[Message], ad
                         await (socket.send_str(message) if isinstance(message, str) else socket.send_bytes(message))
                 return await _ending(socket)
         except aiohttp.WSServerHandshakeError as refusal:
-            return f"refused {refusal.status}"
+            return f"{REFUSED} {refusal.status}"
         except (aiohttp.ClientError, TimeoutError) as error:
             return type(error).__name__
 
