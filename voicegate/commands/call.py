@@ -24,7 +24,7 @@ from voicegate.commands.call_end import finish, told
 from voicegate.commands.call_report import STAGES, latency_table, transcript_table
 from voicegate.commands.phone_call import call_by_phone
 from voicegate.kernel.audio import Samples
-from voicegate.kernel.ids import new_session_id
+from voicegate.kernel.ids import SessionId, new_session_id
 
 
 class Via(StrEnum):
@@ -84,6 +84,7 @@ def call(
     out: Annotated[Path | None, typer.Option(help="Save both sides as a stereo WAV: caller left, agent right.")] = None,
     token: Annotated[str, typer.Option(help="Call token or API key.")] = "",
     agent: Annotated[str, typer.Option(help="Agent to talk to; the default one if empty.")] = "",
+    session: Annotated[str, typer.Option(help="Session id, where the token is good for one only.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was measured.")] = None,
     jitter_ms: Annotated[float, typer.Option(min=0, help="Jitter buffer of the imagined loudspeaker.")] = 40.0,
     secret: Annotated[str, typer.Option(help="Phones: what the carrier signs with, or user:password.")] = "",
@@ -118,7 +119,7 @@ def call(
         return
     errors = Console(stderr=True)
     target = CallTarget(
-        new_session_id(),
+        SessionId(session) if session else new_session_id(),
         url=url,
         via="simple" if via is Via.SIMPLE else "webrtc" if via is Via.WEBRTC else "ws",
         encoding=encoding.value,
