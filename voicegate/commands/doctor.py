@@ -13,6 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from audiocodecs import libopus
 from audiocodecs.framing import Framer
 from audiocodecs.resample import resample_whole
 from pipeline.adapters import flite
@@ -33,6 +34,7 @@ _SENTENCE = "The quick brown fox jumps over the lazy dog."
 _REMEDIES = {
     "redis": "set REDIS_URL to a Redis that answers, or leave it empty for the embedded one",
     "port": "stop the other program, or choose another port with VOICEGATE_PORT",
+    "opus": "pip install --force-reinstall av, or sudo apt-get install libopus0",
     "voice": "sudo apt-get install libflite1 (better voice), or set VOICEGATE_TTS",
 }
 
@@ -72,6 +74,7 @@ async def examine() -> list[Finding]:
     findings.append(Finding("settings", "ok", "valid"))
     findings.append(await _checked("redis", lambda: _redis(settings)))
     findings.append(await _checked("port", lambda: _port(settings)))
+    findings.append(await _checked("opus", _opus))
     findings += await _engines(settings)
     return findings
 
@@ -98,6 +101,10 @@ async def _port(settings: Settings) -> Finding:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((settings.host, settings.port))
     return Finding("port", "ok", f"{settings.host}:{settings.port} is free")
+
+
+async def _opus() -> Finding:
+    return Finding("opus", "ok", libopus.version())
 
 
 async def _engines(settings: Settings) -> list[Finding]:

@@ -27,7 +27,7 @@ async def test_a_machine_that_is_well() -> None:
     findings = await examine()
     assert [finding.state for finding in findings if finding.name != "voice"] == ["ok"] * (len(findings) - 1)
     found = _by_name(findings)
-    assert list(found) == ["python", "settings", "redis", "port", "voice", "speech to text", "agent"]
+    assert list(found) == ["python", "settings", "redis", "port", "opus", "voice", "speech to text", "agent"]
     assert found["voice"].state in ("ok", "weak")  # weak without flite
     assert "fox" in found["speech to text"].detail.lower(), "it heard what its own voice said"
 
