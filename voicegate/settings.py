@@ -3,8 +3,9 @@
 A wrong value stops the start with its name, what was given and what is allowed.
 """
 
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -328,8 +329,14 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
+@cache
+def _schema() -> dict[str, dict[str, Any]]:
+    """Of every field. Made once: it costs a hundredth of a second, and there are a hundred fields."""
+    return dict(Settings.model_json_schema(by_alias=False)["properties"])
+
+
 def _allowed(name: str) -> str:
-    schema = Settings.model_json_schema(by_alias=False)["properties"][name]
+    schema = _schema()[name]
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "pattern" in schema:
