@@ -38,6 +38,8 @@ CREDIT_S: Final = 4.0
 MAX_TAKEN: Final = 16
 """Packets a call of :meth:`JitterBuffer.take` gives, so that a burst after a stall does not hold up other calls."""
 
+_LOOKING_S: Final = 0.1
+"""Between two calls of :meth:`JitterBuffer.take`; longer, and this process stood still itself."""
 _SILENCE_TICKS: Final = CLOCK_HZ // 50
 _PAUSE_BYTES: Final = 2
 _SPEED: Final = 1.02
@@ -82,7 +84,7 @@ class JitterBuffer:
         self._ready: deque[Due] = deque()
         self._credit_s = CREDIT_S
         self._credited_at = now_s
-        self._heard_at = now_s
+        self._heard_at = self._asked_at = now_s
         self._end: int | None = None
         """Timestamp at the end of the audio so far ..."""
         self._ended_at = now_s
@@ -113,6 +115,9 @@ class JitterBuffer:
         if self._order.waiting:
             for packet, lost in self._order.advance(now_s):
                 self._accept(packet, lost)
+        # While nobody looked packets may have come: they wait in a socket, and that was no silence.
+        self._heard_at = min(now_s, self._heard_at + max(0.0, now_s - self._asked_at - _LOOKING_S))
+        self._asked_at = now_s
         ready = self._ready
         if not ready:
             self._make_silence(now_s)

@@ -30,7 +30,13 @@ class Stream:
         self.buffer.put(self.first + number & 0xFFFF, timestamp, ticks, content, self.now_s)
 
     def take(self, at_ms: float | None = None) -> list[str]:
-        return list(map(self.name, self.buffer.take(self.now_s if at_ms is None else at_ms / 1000)))
+        """What is due now, or from now until ``at_ms``, asked every 20 ms."""
+        due: list[Due] = []
+        while at_ms is not None and self.now_s + 0.02 < at_ms / 1000:
+            self.now_s += 0.02
+            due += self.buffer.take(self.now_s)
+        self.now_s = self.now_s if at_ms is None else at_ms / 1000
+        return list(map(self.name, [*due, *self.buffer.take(self.now_s)]))
 
     @staticmethod
     def name(due: Due) -> str:
@@ -181,6 +187,16 @@ def test_in_a_long_stall_silence_goes_on_so_that_turns_end() -> None:
     assert stream.take(12_479) == []
     assert stream.take(12_501) == ["20 ms of silence"]
     assert stream.take(12_521) == ["20 ms of silence"]
+
+
+def test_time_in_which_nobody_asked_is_no_silence() -> None:
+    """This process stood still for a second; the packets are in its socket."""
+    stream = calm()
+    stream.now_s = 13.0
+    assert stream.take() == []
+    for number in range(600, 651):
+        stream.put(number, 13_001)
+    assert stream.take()[0] == "<600>"
 
 
 def test_an_outage_is_filled_to_its_length() -> None:
