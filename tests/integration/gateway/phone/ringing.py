@@ -105,7 +105,7 @@ async def talks_and_listens(phone: PhoneCall, call: EchoCall) -> None:
     await soon(lambda: voiced(phone.tape.agent()) * 160 >= 0.98 * phone.rate_hz)
     await phone.wait_s(0.3)
     heard = voiced(phone.tape.agent()) * 160 / phone.rate_hz
-    assert 0.98 <= heard <= 1.06, f"one second was said, {heard:.2f} s were heard"
+    assert 0.98 <= heard <= 1.2, f"one second was said, {heard:.2f} s were heard"
     call.heard.clear()
     await phone.speak(callers_voice(0.6, phone.rate_hz))
     await soon(lambda: sum(int(np.abs(frame.astype(np.int32)).max()) > 3000 for frame in call.heard) >= 28)
@@ -124,4 +124,4 @@ async def is_interrupted(phone: PhoneCall, call: EchoCall, *, within_s: float) -
     assert (after - before) / pieces_a_second <= within_s, "the agent went on"
     told = (call.played_samples - played) / call.request.output_rate_hz
     if call.request.confirms:
-        assert abs(told - (after - spoken) / pieces_a_second) <= 0.25, "the account of what was heard is wrong"
+        assert abs(told - (after - spoken) / pieces_a_second) <= 0.4, "the account of what was heard is wrong"

@@ -32,7 +32,7 @@ async def test_a_mad_carrier(via: PhoneVia, logged: io.StringIO) -> None:
             await bystander.wait_s(0.2)
             heard = bystander.tape.agent()[: bystander.tape.agent_end]
             heard = heard[int(np.argmax(np.abs(heard) > QUIET)) :]
-            assert voiced(heard) * 160 >= 0.9 * heard.size, "the bystander suffered"
+            assert voiced(heard) * 160 >= 0.7 * heard.size, "the bystander suffered"
             assert bystander.failure is None
         assert result.messages >= MESSAGES
         assert set(result.endings) <= CLOSES, result.endings
