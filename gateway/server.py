@@ -126,7 +126,10 @@ def _json(body: object, status: int) -> web.Response:
 
 @web.middleware
 async def _log_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """One line a request: method and path, never the query."""
+    """One line a request: method and path, never the query, and of a phone's address not the token in it."""
     response = await handler(request)
-    _log.debug("request", method=request.method, path=request.path, status=response.status)
+    path = request.path
+    if "token" in request.match_info:
+        path = path.removesuffix(request.match_info["token"]) + "<token>"
+    _log.debug("request", method=request.method, path=path, status=response.status)
     return response
