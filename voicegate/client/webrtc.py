@@ -1,27 +1,29 @@
 """A caller by WHIP: aiortc's connection, shaped like the WebSocket that :class:`~voicegate.client.call.CallClient`
 speaks to. Text goes over the data channel, PCM16 at 16 kHz comes and goes as bytes.
 
-aiortc makes the connection and sends; what it receives is taken before its own jitter buffer, which would add 80 ms to
-everything that is measured: the tape has one already.
+aiortc makes the connection. Its media is left out on both sides, because it would be in everything that is measured:
+its sender waits for a resampler and a thread, its receiver has a jitter buffer of 80 ms, and the tape has one already.
 """
 
 import asyncio
+import secrets
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final, Self
 
 import aiohttp
-import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from audiocodecs.libopus import Decoder
+from audiocodecs.libopus import Decoder, Encoder
+from gateway.webrtc.rtp import build_rtp
 from voicegate.client.connection import CallFailed, CallTarget, GatewayUnreachable
 from voicegate.kernel.audio import PIPELINE_RATE_HZ
 from voicegate.kernel.errors import AudioError
 
 _CONNECT_S: Final = 10.0
 _CLOSE_S: Final = 3.0
+_PACKET_TICKS: Final = 960
+"""Opus counts at 48 kHz (RFC 7587)."""
 _SILENT_BYTES: Final = 10
 """Opus packets up to this length hold silence."""
 _CODES: Final = {"normal": 1000, "going_away": 1001, "taken_over": 4409, "session_time": 4440, "too_slow": 4490}
@@ -46,10 +48,11 @@ class WhipSocket:
         self._target = target
         self._resource = ""
         self._received: asyncio.Queue[WhipMessage | None] = asyncio.Queue()
-        self._microphone = _Microphone()
+        self._encoder = Encoder(PIPELINE_RATE_HZ, fec=True)
         self._decoder = Decoder()
+        self._payload_type, self._ssrc, self._sent = 0, secrets.randbits(32), 0
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._pc.addTransceiver(self._microphone, direction="sendrecv" if listens else "sendonly")
+        self._pc.addTransceiver("audio", direction="sendrecv" if listens else "sendonly")
         self._channel = self._pc.createDataChannel("events")
         self._channel.on("message", self._told)
         self._pc.on("connectionstatechange", self._changed)
@@ -62,6 +65,7 @@ class WhipSocket:
         self._channel.on("open", opened.set)
         self._tap()
         await self._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        self._payload_type = self._pc.getTransceivers()[0]._codecs[0].payloadType or 0
         await opened.wait()
 
     async def send_str(self, text: str) -> None:
@@ -71,10 +75,14 @@ class WhipSocket:
         self._channel.send(text)
 
     async def send_bytes(self, pcm: bytes) -> None:
-        """20 ms of PCM16 at 16 kHz."""
+        """20 ms of PCM16 at 16 kHz. Raises ConnectionError once the call is over."""
         if self.closed:
             raise ConnectionResetError("the call is over")
-        self._microphone.frames.put_nowait(pcm)
+        payload = self._encoder.encode(np.frombuffer(pcm, np.int16))
+        packet = build_rtp(self._payload_type, self._sent, self._sent * _PACKET_TICKS, self._ssrc, payload)
+        self._sent += 1
+        dtls: Any = self._pc.sctp.transport  # type: ignore[union-attr]
+        await dtls._send_rtp(packet)
 
     def __aiter__(self) -> Self:
         return self
@@ -95,7 +103,6 @@ class WhipSocket:
             except (aiohttp.ClientError, TimeoutError):
                 pass  # it is gone, or it will notice that we are
         self._ended()
-        self._microphone.stop()
         await self._pc.close()
 
     async def vanish(self) -> None:
@@ -177,23 +184,3 @@ async def connect_whip(http: aiohttp.ClientSession, target: CallTarget, *, liste
             raise CallFailed(f"no media connection to {target.url} within {_CONNECT_S:g} s: is UDP blocked?") from error
         raise
     return socket
-
-
-class _Microphone(MediaStreamTrack):
-    """What is given, at the pace it is given."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.frames: asyncio.Queue[bytes] = asyncio.Queue()
-        self._at = 0
-
-    async def recv(self) -> av.AudioFrame:
-        samples = np.frombuffer(await self.frames.get(), np.int16)
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
-        frame.sample_rate = PIPELINE_RATE_HZ
-        frame.time_base = Fraction(1, PIPELINE_RATE_HZ)
-        frame.pts = self._at
-        self._at += samples.size
-        return frame
