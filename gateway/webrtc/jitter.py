@@ -168,7 +168,7 @@ class JitterBuffer:
         quiet_s = now_s - self._heard_at - (PAUSE_S if self._paused else STALL_S)
         if quiet_s <= 0 or self._end is None or self._order.waiting:
             return
-        owed = min(int(quiet_s * CLOCK_HZ), self._made + MAX_TAKEN * _SILENCE_TICKS)
+        owed = min(round(quiet_s * CLOCK_HZ), self._made + MAX_TAKEN * _SILENCE_TICKS)
         while self._made + _SILENCE_TICKS <= owed and self._afford(_SILENCE_TICKS, now_s):
             self._made += _SILENCE_TICKS
             self._ready.append(Silence(_SILENCE_TICKS))
