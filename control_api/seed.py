@@ -18,10 +18,11 @@ _AGENT = "Willow and Finch"
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Who was made, and with what password."""
+    """Who was made at the first start."""
 
     email: str
     password: str
+    """The one that was made up for him; empty where it was given."""
 
 
 async def seed(url: str, email: str, password: str, passwords: Passwords) -> Admin | None:
@@ -29,8 +30,9 @@ async def seed(url: str, email: str, password: str, passwords: Passwords) -> Adm
 
     ``url`` must be that of the tables' owner: users are the frontend's, and no role of ours may write them.
     """
-    admin = Admin(email.strip().lower(), password or secrets.token_urlsafe(12))
-    hashed = await passwords.hash(admin.password)
+    made = "" if password else secrets.token_urlsafe(12)
+    admin = Admin(email.strip().lower(), made)
+    hashed = await passwords.hash(password or made)
     async with await psycopg.AsyncConnection.connect(plain_address(url)) as connection:
         # Two processes may start at once.
         await connection.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")

@@ -46,7 +46,7 @@ class Control:
 
     api: RunningControl
     admin: Admin | None
-    """Who was made at this start, with his password; it is known nowhere else."""
+    """Who was made at this start, if anybody was; a password that was made up for him is known nowhere else."""
     database: str
     """Where it is, in words without secrets."""
 

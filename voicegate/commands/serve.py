@@ -124,9 +124,11 @@ def _tell_control(control: Control) -> None:
         f"  its operations: {control.api.url}/docs",
         f"  database:       {control.database}",
     ]
-    if control.admin is not None:
+    if control.admin is not None and control.admin.password:
         lines.append(f"  log in as [bold]{control.admin.email}[/] with the password [bold]{control.admin.password}[/]")
         lines.append("  (shown this once; voicegate password sets another)")
+    elif control.admin is not None:
+        lines.append(f"  log in as [bold]{control.admin.email}[/] with VOICEGATE_ADMIN_PASSWORD")
     Console(stderr=True, highlight=False).print("\n".join(lines))
 
 

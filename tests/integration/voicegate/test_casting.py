@@ -1,0 +1,91 @@
+"""Who answers a call: the deployment's own agent, or a published one at its newest version."""
+
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+
+from pipeline.adapters.demo_agent import build_demo
+from pipeline.ports import AgentRequest, TextDelta
+from pipeline.session_config import Engines, SessionConfig
+from sessions.agents import AgentShelf, AgentSnapshot, Knowledge
+from voicegate.casting import Cast, Casting, is_published_id
+from voicegate.kernel.clock import SystemClock
+from voicegate.kernel.errors import RefusedCall
+
+AGENT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+NOT_ASKED = cast(Any, None)
+"""Engines that choosing an agent does not look at."""
+TELLER = AgentSnapshot(
+    id=AGENT,
+    version=1,
+    name="Teller",
+    organization_id="o",
+    greeting="Hello, this is the teller.",
+    knowledge=(Knowledge("opening hours", "We open at nine."),),
+)
+
+
+@pytest.fixture
+async def shelf(redis_url: str) -> AsyncIterator[AgentShelf]:
+    async with Redis.from_url(redis_url, protocol=2) as client:
+        yield AgentShelf(client)
+
+
+@pytest.fixture
+def casting(shelf: AgentShelf) -> Casting:
+    engines = Engines(vad=NOT_ASKED, stt=NOT_ASKED, agent=build_demo(), tts=NOT_ASKED)
+    return Casting(shelf, engines, SessionConfig(voice="house"), SystemClock())
+
+
+async def said(cast: Cast, text: str) -> str:
+    request = AgentRequest("s", (), text, kind="answer" if text else "greeting")
+    return "".join([part.text async for part in cast.engines.agent.reply(request) if isinstance(part, TextDelta)])
+
+
+async def test_the_deployments_own_agent(casting: Casting) -> None:
+    for name in ("", "Daniel", "nobody"):
+        chosen = await casting(name)
+        assert (chosen.engines.agent.starting_agent, chosen.published) == ("Amelia", False)
+
+
+async def test_a_published_agent_is_what_was_published(casting: Casting, shelf: AgentShelf) -> None:
+    await shelf.put(TELLER)
+    chosen = await casting(AGENT)
+    assert (chosen.engines.agent.starting_agent, chosen.published) == ("Teller", True)
+    assert await said(chosen, "") == "Hello, this is the teller."
+    assert await said(chosen, "What are your opening hours?") == "We open at nine."
+    assert chosen.config.voice == "house"
+    assert (await casting(AGENT)).engines.agent is chosen.engines.agent, "it is built once"
+
+
+async def test_a_new_version_is_of_the_next_call(casting: Casting, shelf: AgentShelf) -> None:
+    await shelf.put(TELLER)
+    before = await casting(AGENT)
+    second = AgentSnapshot(id=AGENT, version=2, name="Clerk", organization_id="o", voice="slt", language="de")
+    await shelf.put(second)
+    await shelf.put(TELLER)  # delivered late, and again: the newer one stays
+    after = await casting(AGENT)
+    assert after.engines.agent.starting_agent == "Clerk"
+    assert (after.config.voice, after.config.language) == ("slt", "de")
+    assert before.engines.agent.starting_agent == "Teller", "a call in progress keeps its agent"
+
+
+async def test_the_preset_is_the_demo(casting: Casting, shelf: AgentShelf) -> None:
+    await shelf.put(AgentSnapshot(id=AGENT, version=1, name="Any", organization_id="o", preset="estate-agency"))
+    assert (await casting(AGENT)).engines.agent.starting_agent == "Amelia"
+
+
+async def test_an_agent_that_is_not_published_is_refused(casting: Casting, shelf: AgentShelf) -> None:
+    with pytest.raises(RefusedCall, match="not published"):
+        await casting(AGENT)
+    await shelf.put(TELLER)
+    await shelf.remove(AGENT)
+    with pytest.raises(RefusedCall, match="not published"):
+        await casting(AGENT)
+
+
+@pytest.mark.parametrize("name", [AGENT.upper(), AGENT.replace("-", ""), f"{{{AGENT}}}", "Amelia", "x" * 64])
+def test_names_that_are_no_ids(name: str) -> None:
+    assert not is_published_id(name)
