@@ -34,6 +34,9 @@ async def _take(url: str, microphone: Path, picture: Path) -> None:
         page = await context.new_page()
         await page.goto(url)
         await page.get_by_role("button", name="Call", exact=True).click()
+        # A picture of a misheard caller is a poor one: it fails, and can be made again.
+        asked = page.locator("#transcript .caller").filter(has_text="flats to rent with two bedrooms")
+        await expect(asked).to_be_visible(timeout=_PATIENCE_MS / 4)
         wish = page.locator("#transcript .caller").filter(has_text="viewing")
         await expect(wish).to_be_visible(timeout=_PATIENCE_MS)
         await expect(page.locator("#transcript .agent .said").last).not_to_be_empty(timeout=_PATIENCE_MS)

@@ -15,6 +15,8 @@ class Relay:
     port: int = 0
     up: bool = True
     """While False, new connections are refused."""
+    lossy: bool = False
+    """While True, nothing of what the gateway sends arrives."""
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self) -> None:
@@ -30,18 +32,21 @@ class Relay:
         there, back = await asyncio.open_connection("127.0.0.1", self.target)
         self._writers |= {writer, back}
         with suppress(ConnectionError):
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(self._copy(reader, back), self._copy(there, writer, from_gateway=True))
         self._writers -= {writer, back}
         return None
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_gateway: bool = False
+    ) -> None:
+        try:
+            while data := await reader.read(65_536):
+                if self.lossy and from_gateway:
+                    continue
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()
 
 
 @asynccontextmanager
