@@ -57,10 +57,13 @@ class WhipSocket:
         self._channel.on("message", self._told)
         self._pc.on("connectionstatechange", self._changed)
 
-    async def open(self) -> None:
-        """Raises CallFailed."""
+    async def offer(self) -> str:
+        """Ask for the call; returns the answer. Raises CallFailed."""
         await self._pc.setLocalDescription(await self._pc.createOffer())
-        answer = await self._post(self._pc.localDescription.sdp)
+        return await self._post(self._pc.localDescription.sdp)
+
+    async def connect(self, answer: str) -> None:
+        """Return when the data channel is open. Who calls this bounds the time."""
         opened = asyncio.Event()
         self._channel.on("open", opened.set)
         self._tap()
@@ -174,7 +177,7 @@ async def connect_whip(http: aiohttp.ClientSession, target: CallTarget, *, liste
     socket = WhipSocket(http, target, listens=listens)
     try:
         async with asyncio.timeout(_CONNECT_S):
-            await socket.open()
+            await socket.connect(await socket.offer())
     except BaseException as error:
         await socket.close()
         if isinstance(error, aiohttp.ClientConnectionError):

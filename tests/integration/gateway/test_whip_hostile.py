@@ -14,7 +14,6 @@ import numpy as np
 import pylibsrtp
 import pytest
 from aioice import stun
-from aiortc import RTCSessionDescription
 from blockbuster import blockbuster_ctx
 
 from audiocodecs.libopus import Encoder
@@ -109,8 +108,7 @@ async def half_open(served: Served, session: str) -> AsyncIterator[tuple[Caller,
     """A caller that has its answer and has not begun to connect."""
     async with aiohttp.ClientSession() as http:
         caller = WhipSocket(http, CallTarget(session, url=served.http))
-        await caller._pc.setLocalDescription(await caller._pc.createOffer())
-        answer = await caller._post(caller._pc.localDescription.sdp)
+        answer = await caller.offer()
         listener = Caller(caller)
         listening = asyncio.get_running_loop().create_task(listener.listen())
         try:
@@ -121,8 +119,7 @@ async def half_open(served: Served, session: str) -> AsyncIterator[tuple[Caller,
 
 
 async def connect(caller: Caller, answer: str) -> None:
-    caller.socket._tap()
-    await caller.socket._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await caller.socket.connect(answer)
     await caller.got("session.welcome")
 
 
