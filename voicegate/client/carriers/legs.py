@@ -50,7 +50,7 @@ def open_leg(target: PhoneTarget, facts: CallFacts, order: StreamOrder | None) -
             return FreeswitchLeg(facts, rate_hz=_rate_hz(target, 8_000))
         case "asterisk":
             return AsteriskLeg(facts, form=target.format or "ulaw")
-        case "audiosocket":
+        case _:
             return AudioSocketLeg(facts)
 
 

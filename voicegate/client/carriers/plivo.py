@@ -5,6 +5,8 @@ call is the end of the socket.
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from voicegate.client.carriers.leg import (
     CallFacts,
@@ -82,9 +84,7 @@ class PlivoLeg:
                 self.dropped["message not understood"] += 1
         return []
 
-    def _payload(self, media: object) -> bytes | None:
-        if not isinstance(media, dict):
-            return None
+    def _payload(self, media: Mapping[str, Any]) -> bytes | None:
         same = media.get("contentType") == self._type and str(media.get("sampleRate")) == str(self.rate_hz)
         return from_base64(media.get("payload")) if same else None
 

@@ -31,7 +31,10 @@ def test_texml_has_no_action() -> None:
     assert (order.action, order.attributes["bidirectionalMode"]) == ("", "rtp")
 
 
-@pytest.mark.parametrize("text", ["<Response><Hangup/></Response>", "<Response/>", "<Response><Reject/></Response>"])
+@pytest.mark.parametrize(
+    "text",
+    ["<Response><Hangup/></Response>", "<Response/>", "<Response><Say>x</Say><Connect/><Reject/></Response>"],
+)
 def test_the_end(text: str) -> None:
     assert isinstance(read_twiml(text), EndOrder)
 
@@ -44,7 +47,7 @@ def test_plivo() -> None:
     assert (order.url, order.parameters) == ("wss://h/x?token=t", {"a": "1", "b": "2"})
 
 
-@pytest.mark.parametrize("text", ["<Response><Hangup/></Response>", "<Response/>"])
+@pytest.mark.parametrize("text", ["<Response><Speak>x</Speak><Hangup/></Response>", "<Response/>"])
 def test_plivo_ends(text: str) -> None:
     assert isinstance(read_plivo(text), EndOrder)
 
@@ -55,7 +58,7 @@ def test_ncco() -> None:
     assert isinstance(order, StreamOrder)
     assert (order.url, order.parameters) == ("wss://h/x", {"n": "1"})
     assert order.attributes["content-type"] == "audio/l16;rate=16000"
-    assert isinstance(read_ncco('[{"action":"talk"}]'), EndOrder)
+    assert isinstance(read_ncco('[{"action":"talk"},{"action":"connect","endpoint":[{"type":"phone"}]}]'), EndOrder)
 
 
 @pytest.mark.parametrize("text", ["", "<Response>", "<Other/>", "<Response><Connect><Stream/></Connect></Response>"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from audiocodecs import g711
+from audiocodecs.wav import encode_wav
 from voicegate.client.carriers import audiosocket, exotel, genesys, telnyx, twilio
 from voicegate.client.carriers.asterisk import QUEUE_FRAMES, XOFF_FRAMES, AsteriskLeg
 from voicegate.client.carriers.audiosocket import AudioSocketLeg
@@ -180,6 +181,8 @@ def test_plivo_plays_only_what_was_agreed() -> None:
     assert sum(leg.dropped.values()) == 3
     leg.receive('{"event":"sendDTMF","dtmf":"12#"}')
     assert leg.sent_digits == "12#"
+    assert jsons(leg.press("3"))[0]["dtmf"]["digit"] == "3"
+    assert leg.hang_up() == []
 
 
 # --- Vonage ---
@@ -228,6 +231,11 @@ def test_exotel_sends_100_ms_and_takes_what_it_documents() -> None:
     assert sum(leg.dropped.values()) == 4
     leg.receive(exotel_media(3_200))
     assert leg.tick(SILENCE).played is not None
+    leg.receive('{"event":"mark","stream_sid":"stream-1","mark":{"name":"m"}}')
+    [mark] = jsons(leg.receive('{"event":"clear","stream_sid":"stream-1"}'))
+    assert mark["mark"] == {"name": "m"}
+    leg.receive('{"event":"hello","stream_sid":"stream-1"}')
+    assert sum(leg.dropped.values()) == 5
 
 
 # --- Genesys ---
@@ -328,6 +336,42 @@ def test_genesys_waits_ten_seconds_for_closed() -> None:
     assert "close" in leg.over
 
 
+def test_genesys_sends_both_channels_in_packets_where_the_server_wants_them() -> None:
+    leg = GenesysLeg(FACTS, packet_frames=2)
+    leg.begin()
+    both = [{"type": "audio", "format": "PCMU", "channels": ["external", "internal"], "rate": 8000}]
+    leg.receive(genesys_server(1, "opened", media=both))
+    assert leg.tick(LOUD).messages == []
+    [packet] = leg.tick(LOUD).messages
+    assert isinstance(packet, bytes)
+    samples = g711.ulaw_decode(packet)
+    assert (samples[::2] > 7_000).all()
+    assert (samples[1::2] == 0).all()
+
+
+def test_genesys_pauses_and_resumes_at_the_servers_word() -> None:
+    leg = genesys_open()
+    assert jsons(leg.receive(genesys_server(2, "pause")))[0]["type"] == "paused"
+    assert leg.tick(LOUD).messages == []
+    assert jsons(leg.receive(genesys_server(3, "resume")))[0]["type"] == "resumed"
+    assert leg.tick(LOUD).messages != []
+    assert leg.receive(genesys_server(4, "updated")) == []
+    assert leg.receive(genesys_server(5, "event", entities="none")) == []
+    assert not leg.over
+    assert jsons(leg.press("1"))[0]["parameters"] == {"digit": "1"}
+    assert len(jsons(leg.hang_up())) == 1
+    assert leg.hang_up() == [], "once"
+
+
+def test_genesys_takes_one_of_the_media_and_no_audio_before() -> None:
+    early = GenesysLeg(FACTS)
+    early.begin()
+    assert jsons(early.receive(b"\xff"))[0]["parameters"]["code"] == 400
+    greedy = GenesysLeg(FACTS)
+    greedy.begin()
+    assert jsons(greedy.receive(genesys_server(1, "opened", media=MONO * 2)))[0]["type"] == "error"
+
+
 # --- jambonz ---
 
 
@@ -356,6 +400,11 @@ def test_jambonz_without_streaming_plays_clips() -> None:
     leg.tick(LOUD)
     assert jsons(leg.tick(LOUD).messages) == [{"type": "playDone", "data": {"id": "c"}}]
     assert leg.dropped == {"binary message without streaming": 1}
+    leg.receive(json.dumps({"type": "playAudio", "data": data | {"audioContentType": "mp3"}}))
+    assert sum(leg.dropped.values()) == 2
+    leg.receive('{"type":"clearMarks"}')
+    assert leg.press("7") == ['{"event":"dtmf","dtmf":"7","duration":"250"}']
+    assert leg.hang_up() == []
 
 
 def test_jambonz_may_return_marks_at_once() -> None:
@@ -374,9 +423,16 @@ def test_freeswitch_plays_clips_one_after_the_other() -> None:
     for _ in range(2):
         leg.receive(json.dumps({"type": "streamAudio", "data": clip}))
     assert [leg.tick(LOUD).played is not None for _ in range(3)] == [True, True, False]
-    for wrong in (b"audio", '{"type":"killAudio"}', '{"type":"streamAudio","data":{"audioDataType":"raw"}}'):
-        leg.receive(wrong)
-    assert sum(leg.dropped.values()) == 3
+    for kind, data in (("wav", LOUD.tobytes()), ("mp3", b"ID3")):
+        wrong = {"audioDataType": kind, "audioData": base64.b64encode(data).decode()}
+        leg.receive(json.dumps({"type": "streamAudio", "data": wrong}))
+    for text in (b"audio", '{"type":"killAudio"}', '{"type":"streamAudio","data":{"audioDataType":"raw"}}'):
+        leg.receive(text)
+    assert sum(leg.dropped.values()) == 5
+    wav = base64.b64encode(encode_wav(LOUD, 8_000)).decode()
+    leg.receive(json.dumps({"type": "streamAudio", "data": {"audioDataType": "wav", "audioData": wav}}))
+    assert leg.tick(LOUD).played is not None
+    assert leg.press("1") == [], "the open build passes no keys"
     assert FreeswitchLeg(FACTS, metadata=False).begin() == []
 
 
@@ -462,8 +518,21 @@ def test_asterisk_in_plain_text() -> None:
     [error] = leg.receive("flush_media")
     assert isinstance(error, str)
     assert error.startswith("ERROR ")
+    leg.receive("ANSWER")
+    assert leg.answered
+    leg.receive("START_MEDIA_BUFFERING")
+    leg.receive("STOP_MEDIA_BUFFERING all")
+    assert "MEDIA_BUFFERING_COMPLETED channel_id" not in str(leg.tick(SILENCE).messages)
     leg.receive("HANGUP")
     assert leg.over
+
+
+def test_asterisk_queues_a_thousand_frames() -> None:
+    leg = opened(AsteriskLeg(FACTS))
+    for _ in range(2):
+        leg.receive(b"\x00" * 160 * 400)
+    leg.receive(b"\x00" * 160 * 400)
+    assert leg.dropped == {"more than 1000 frames queued": 1}
 
 
 def test_asterisk_pauses_and_turns_direction() -> None:
@@ -520,3 +589,28 @@ def test_no_message_breaks_a_carrier(make: Callable[[CallFacts], Leg], message: 
     leg.receive(message)
     leg.tick(np.zeros(leg.rate_hz // 50, np.int16))
     assert not leg.over
+
+
+@pytest.mark.parametrize(
+    ("make", "key", "goodbye"),
+    [
+        (TelnyxLeg, {"digit": "8"}, ["stop"]),
+        (VonageLeg, "8", ["websocket:disconnected"]),
+        (ExotelLeg, {"digit": "8", "duration": "250"}, ["stop"]),
+        (FreeswitchLeg, None, []),
+        (AsteriskLeg, "8", []),
+    ],
+)
+def test_keys_and_goodbyes(make: Callable[[CallFacts], Leg], key: object, goodbye: list[str]) -> None:
+    leg = opened(make(FACTS))
+    pressed = jsons(leg.press("8"))
+    assert [each.get("dtmf", each.get("digit")) for each in pressed] == ([] if key is None else [key])
+    assert [each["event"] for each in jsons(leg.hang_up())] == goodbye
+    assert leg.over == "the caller hung up"
+
+
+def test_plivo_in_another_rate_is_not_played() -> None:
+    leg = PlivoLeg(FACTS)
+    for media in (None, "x", {"contentType": "audio/x-mulaw", "sampleRate": 16000, "payload": ULAW}):
+        leg.receive(plivo("playAudio", media=media))
+    assert sum(leg.dropped.values()) == 3
