@@ -4,18 +4,26 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from twilio.request_validator import RequestValidator
-
-from tests.integration.gateway.phone.ringing import Ringing
 
 SECRET = "0123456789abcdef"
 HOME = "https://gate.example.com"
 SIGNER = RequestValidator(SECRET)
 STREAM_SIGNATURE = {"X-Twilio-Signature": SIGNER.compute_signature("wss://gate.example.com/phone/twilio", {})}
 GUARDED: dict[str, Any] = {"twilio_auth_token": SECRET, "public_url": HOME}
+
+
+class Reachable(Protocol):
+    """A running gateway."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def http(self) -> str: ...
 
 
 def start(token: str = "", call_id: str = "CA1", stream_id: str = "MZ1") -> dict[str, Any]:
@@ -41,7 +49,7 @@ def media(payload: bytes, at_ms: int, stream_id: str = "MZ1") -> dict[str, Any]:
 
 @asynccontextmanager
 async def connected(
-    gateway: Ringing, path: str = "/phone/twilio", **options: Any
+    gateway: Reachable, path: str = "/phone/twilio", **options: Any
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     async with aiohttp.ClientSession() as http, http.ws_connect(gateway.url + path, **options) as socket:
         yield socket
@@ -55,7 +63,7 @@ async def closed_with(socket: aiohttp.ClientWebSocketResponse) -> int:
 
 
 async def webhook(
-    gateway: Ringing,
+    gateway: Reachable,
     fields: dict[str, str],
     *,
     query: str = "",
