@@ -1,4 +1,4 @@
-# The gateway with its embedded engines. Redis comes from outside (REDIS_URL), see compose.yaml.
+# The gateway with its embedded engines, and the control API. Redis and PostgreSQL come from outside, see compose.yaml.
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /app
 COPY requirements.lock pyproject.toml README.md ./
@@ -9,6 +9,8 @@ COPY pipeline pipeline
 COPY codecs codecs
 COPY sessions sessions
 COPY console console
+COPY control_api control_api
+COPY prisma/migrations prisma/migrations
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm
@@ -20,7 +22,7 @@ USER voicegate
 WORKDIR /var/lib/voicegate
 # Listening beyond loopback means that every call needs a token: set VOICEGATE_TOKEN_SECRET or VOICEGATE_API_KEYS.
 ENV PATH=/venv/bin:$PATH VOICEGATE_HOST=0.0.0.0 VOICEGATE_LOG_FORMAT=json
-EXPOSE 8000
+EXPOSE 8000 8001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
 CMD ["voicegate", "serve"]

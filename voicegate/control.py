@@ -9,7 +9,6 @@ from uuid import UUID
 
 import aiohttp
 from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
 from control_api.app import build_app
 from control_api.config import ControlConfig
@@ -28,9 +27,7 @@ from gateway.webrtc.turn_credentials import turn_credentials
 from sessions.config import Config as StateConfig
 from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 from voicegate.embedded.redis import RedisConfig, embedded_redis
-from voicegate.kept_secrets import kept_secret
 from voicegate.kernel.clock import Clock, SystemClock
-from voicegate.kernel.errors import ConfigError
 from voicegate.kernel.ids import new_session_id
 from voicegate.kernel.observability.process import add_process_metrics
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
@@ -51,23 +48,9 @@ class Control:
     """Where it is, in words without secrets."""
 
 
-def with_own_secret(settings: Settings) -> Settings:
-    """The settings, with a secret for media tokens that gateway and control API share.
-
-    Raises:
-        ConfigError: the control API runs alone and was given none.
-    """
-    if settings.role == "gateway" or settings.token_secret.get_secret_value():
-        return settings
-    if settings.role == "control":
-        raise ConfigError("VOICEGATE_TOKEN_SECRET: the control API and its gateway need the same one")
-    secret = kept_secret(settings.data_dir / "keys" / "token-secret")
-    return settings.model_copy(update={"token_secret": SecretStr(secret)})
-
-
 @asynccontextmanager
 async def running_control(settings: Settings, gateway_url: str = "") -> AsyncIterator[Control]:
-    """The control API while entered; ``settings`` are those of :func:`with_own_secret`.
+    """The control API while entered; ``settings`` are those of :func:`~voicegate.kept_secrets.with_own_secret`.
 
     ``gateway_url``: where the gateway of this process is, if it has one.
 

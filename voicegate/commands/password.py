@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-from control_api.identity.passwords import Passwords
-from control_api.seed import set_password
 from voicegate import settings as configuration
-from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 from voicegate.kernel.errors import ConfigError
 from voicegate.settings import Settings
 
@@ -34,6 +31,11 @@ def password(
 
 
 async def _set(settings: Settings, email: str, chosen: str) -> bool:
+    # Here and not above: no other command needs a database's driver.
+    from control_api.identity.passwords import Passwords
+    from control_api.seed import set_password
+    from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
+
     config = PostgresConfig(settings.database_url.get_secret_value(), settings.data_dir / "postgres")
     async with embedded_postgres(config) as url:
         return await set_password(url, email, chosen, Passwords())

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -16,12 +16,15 @@ from rich.console import Console
 from gateway.siblings import Worker
 from voicegate import settings as configuration
 from voicegate.app import Running, running
-from voicegate.control import Control, running_control, with_own_secret
+from voicegate.kept_secrets import with_own_secret
 from voicegate.kernel.errors import ConfigError
 from voicegate.kernel.observability.logs import LogConfig, configure_logs
 from voicegate.settings import Settings
 from voicegate.watchdog import watch_loop
 from voicegate.workers import Supervisor, end_with_parent, kept_port, serve_command, worker_of
+
+if TYPE_CHECKING:
+    from voicegate.control import Control
 
 _log = structlog.get_logger(__name__)
 
@@ -68,13 +71,13 @@ async def _serve(settings: Settings, worker: Worker | None) -> None:
     try:
         async with AsyncExitStack() as stack:
             if settings.role == "control":
-                _tell_control(await stack.enter_async_context(running_control(settings)))
+                await _start_control(settings, stack)
                 await stop.wait()
                 return
             application = await stack.enter_async_context(running(settings, worker=worker))
             # Of several processes that share the gateway's port, the first one has the control API.
             if settings.role == "all" and (worker is None or worker.index == 0):
-                _tell_control(await stack.enter_async_context(running_control(settings, application.url)))
+                await _start_control(settings, stack, application.url)
             # What was loaded stays: the collector need not look at it again in the middle of a call.
             gc.collect()
             gc.freeze()
@@ -118,7 +121,14 @@ def _tell(application: Running, processes: int) -> None:
     Console(stderr=True, highlight=False).print("\n".join(lines))
 
 
-def _tell_control(control: Control) -> None:
+async def _start_control(settings: Settings, stack: AsyncExitStack, gateway_url: str = "") -> None:
+    # Here and not above: a gateway alone need not load a web framework and a database's driver.
+    from voicegate.control import running_control
+
+    _tell_control(await stack.enter_async_context(running_control(settings, gateway_url)))
+
+
+def _tell_control(control: "Control") -> None:
     lines = [
         f"the control API is ready on [bold]{control.api.url}[/]",
         f"  its operations: {control.api.url}/docs",
