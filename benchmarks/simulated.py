@@ -7,6 +7,7 @@ loop, so that a busy loop shows as overhead of the gateway and not as a shorter 
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -193,8 +194,10 @@ class EnergyDetector:
             self._on_probability(probability, end)
 
 
+@lru_cache(maxsize=64)
 def tone(seconds: float, rate_hz: int) -> Samples:
-    """A steady tone: mono int16, shape (n,); audible from its first sample on."""
+    """A steady tone: mono int16, shape (n,), not to be written to; audible from its first sample on. The same phrase
+    of all calls shares one: neither its making nor its memory is the gateway's."""
     t = np.arange(round(seconds * rate_hz)) / rate_hz
     wave: Samples = (_TONE_PEAK * np.cos(2 * np.pi * _TONE_HZ * t)).astype(np.int16)
     return wave

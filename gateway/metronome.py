@@ -26,19 +26,16 @@ _log = structlog.get_logger(__name__)
 class Seat:
     """A place at the clock; see :meth:`Metronome.join`."""
 
-    __slots__ = ("_tick", "phase")
+    __slots__ = ("phase", "tick")
 
     def __init__(self, tick: Callable[[], None], phase: int) -> None:
-        self._tick = tick
+        self.tick = tick
         self.phase = phase
-
-    def tick(self) -> None:
-        self._tick()
 
     def let_go(self) -> None:
         """Forget whom to tick: whoever ticks here mostly holds the seat too, and a connection that is over should be
         freed at once, not by a garbage collection that halts every other one."""
-        self._tick = _nobody
+        self.tick = _nobody
 
 
 def _nobody() -> None: ...

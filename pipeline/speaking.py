@@ -126,7 +126,7 @@ class Speaking:
     def check_drained(self) -> None:
         """A reply that is complete and was heard to its end gives the floor back."""
         run = self._run
-        if run is None or not run.released.is_set() or not self._playout.drained or self._playout.paused:
+        if not self._playout.drained or run is None or not run.released.is_set() or self._playout.paused:
             return
         ledger = self._playout.clear()
         self._run = None
@@ -152,7 +152,8 @@ class Speaking:
             return None
         if not self._measured:
             self._measure(run, frame)
-        run.room.set()
+        if not run.room.is_set():
+            run.room.set()
         self._frames += 1
         if self._frames % _REPORT_EVERY_FRAMES == 0:
             self._report_heard(run, self._playout.ledger())

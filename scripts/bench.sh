@@ -13,6 +13,7 @@ mkdir -p benchmarks/results
 run codecs codecs
 run latency latency
 run overhead overhead
+run density density
 run bargein bargein --count 14 --coughs 6
 run wer wer
 run tts tts

@@ -75,6 +75,22 @@ def _overhead(result: Result) -> Iterator[Figure]:
         yield Figure(f"Processor time of the gateway, {calls} calls at once", f"{cpu_ms:.1f} ms a second and call")
 
 
+def _density(result: Result) -> Iterator[Figure]:
+    for stage in result["stages"]:
+        calls, failed = stage["calls"], len(stage["failures"])
+        cpu, share = stage["cpu_ms_per_call_second"], stage["core_share"]
+        yield Figure(
+            f"Phone calls on one core, {calls} at once: processor time",
+            f"{cpu:.1f} ms a second and call, {share:.0%} of the core; {stage['memory_mb_per_call']:.2f} MB a call",
+        )
+        if stage["overhead_ms"]:
+            value = f"{_spread(stage['overhead_ms'], 'median', 'p95')}; {stage['underruns']} of {stage['replies']}"
+            yield Figure(
+                f"Phone calls on one core, {calls} at once: what the gateway adds",
+                f"{value} replies ran dry, gaps p95 {stage['gap_p95_ms']:.0f} ms, {failed} calls failed",
+            )
+
+
 def _wer(result: Result) -> Iterator[Figure]:
     for total in result["totals"]:
         if total["word_error_rate"] is not None:
@@ -132,6 +148,7 @@ _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.latency": _latency,
     "benchmarks.bargein": _bargein,
     "benchmarks.overhead": _overhead,
+    "benchmarks.density": _density,
     "benchmarks.wer": _wer,
     "benchmarks.tts": _tts,
     "benchmarks.soak": _soak,

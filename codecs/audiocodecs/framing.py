@@ -12,6 +12,11 @@ class Framer:
         self._size = frame_samples(rate_hz)
         self._rest: Samples = np.empty(0, np.int16)
 
+    @property
+    def pending(self) -> int:
+        """Samples of a frame that is not whole."""
+        return self._rest.size
+
     def push(self, samples: Samples) -> list[Frame]:
         """The frames completed by ``samples``; the pushed array itself where it is exactly one frame."""
         if not self._rest.size and samples.size == self._size:

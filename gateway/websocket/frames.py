@@ -35,6 +35,9 @@ class FrameFeed:
 
     def push_now(self, samples: Samples) -> None:
         """The same for a few frames, at once."""
+        if samples.size == _FRAME and not self._first and not self._framer.pending:
+            self._conversation.push_audio(samples)
+            return
         for frame in self._frames(samples):
             self._conversation.push_audio(frame)
 

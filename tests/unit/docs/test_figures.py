@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.bargein_report import Summary as BargeInSummary
+from benchmarks.density import Stage
 from benchmarks.latency import Summary as LatencySummary
 from benchmarks.machine import Machine
 from benchmarks.overhead import Load, Measured
@@ -99,6 +100,15 @@ def test_a_run_that_measured_nothing_gives_no_row() -> None:
     empty: dict[str, Any] = {"settings": {"calls": 2}, "machine": {**vars_of(machine("overhead"))}}
     empty |= {"summary": {"overhead": None}, "load": {"unanswered": 2, "cpu_ms_per_call_second": None}}
     assert rows(table([empty])) == []
+
+
+def test_density_says_what_a_call_costs_and_what_it_gets(tmp_path: Path) -> None:
+    stage = Stage(100, 2.9, 0.29, spread([10.0, 20.0]), 20.0, 25.0, 50, 1, 0, ["closed"], 0.25, spread([1.0]))
+    write_results(tmp_path / "density.json", machine("density"), settings={}, stages=[stage])
+    cost, service = rows(table(read_results(tmp_path)))
+    assert "100 at once" in cost
+    assert "2.9 ms a second and call, 29% of the core; 0.25 MB a call" in cost
+    assert "median 15 ms, p95 20 ms; 1 of 50 replies ran dry, gaps p95 20 ms, 1 calls failed" in service
 
 
 def vars_of(value: Machine) -> dict[str, Any]:

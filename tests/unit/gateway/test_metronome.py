@@ -122,7 +122,7 @@ async def test_a_seat_that_left_ticks_no_more_even_if_it_left_in_the_same_step()
         bench.metronome.leave(seats[4])
         bench.metronome.leave(seats[4])
 
-    seats[0]._tick = leave_together
+    seats[0].tick = leave_together
     await bench.run()
     assert 4 not in ticked
     assert {1, 2, 3} <= set(ticked)
