@@ -7,6 +7,8 @@ message that this call amounts to; ``session.welcome`` is the first thing a page
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import structlog
+
 from gateway.close_codes import CloseCode
 from gateway.conversation import Conversation
 from gateway.webrtc.channel import MAX_UNSENT_BYTES, DataChannel
@@ -29,6 +31,8 @@ from gateway.websocket.messages import ConnectionNotice, Error, encode
 from gateway.websocket.protocol import MAX_REFUSALS, FullProtocol
 from voicegate.kernel import events
 from voicegate.kernel.telemetry import Counter, Telemetry
+
+_log = structlog.get_logger(__name__)
 
 _START: Final = '{"type":"session.start","input":{"encoding":"opus"},"output":{"encoding":"opus"}}'
 
@@ -85,6 +89,12 @@ class EventsChannel:
         await self._channel.flushed(within_s)
 
     def _opened(self) -> None:
+        try:
+            self._welcome()
+        except Exception as error:
+            self._failed(error)
+
+    def _welcome(self) -> None:
         call = self._conversation
         self._perform_all(self._protocol.receive_text(_START))
         welcome = self._protocol.joined(
@@ -111,7 +121,14 @@ class EventsChannel:
             else:
                 self._refuse_binary()
         except Exception as error:
-            self._leaving.leave(ending_for(error))
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """aiortc calls us from the middle of its reading and would take our fault for the packet's."""
+        ending = ending_for(error)
+        if ending.code is CloseCode.INTERNAL:
+            _log.exception("a data channel message could not be handled", exc_info=error)
+        self._leaving.leave(ending)
 
     def _perform_all(self, commands: Sequence[Command]) -> None:
         for command in commands:

@@ -1,6 +1,7 @@
 """Calls by WebRTC with aiortc's peer on the other side: audio, events, and every way to part."""
 
 import asyncio
+import io
 import json
 import socket
 import time
@@ -179,6 +180,15 @@ async def test_binary_messages_end_it_at_last(served: Served) -> None:
         for _ in range(21):
             caller.socket._channel.send(b"")
         assert (await caller.got("notice"))["code"] == "wrong_kind"
+
+
+async def test_a_fault_of_ours_ends_the_connection_in_words(served: Served, logged: io.StringIO) -> None:
+    async with calling(served) as caller:
+        await caller.got("session.started")
+        call_of(served)._frames = None  # type: ignore[assignment]  # a defect: it cannot answer
+        await caller.send("text", text="hello")
+        assert (await caller.got("notice"))["code"] == "internal"
+    assert "could not be handled" in logged.getvalue()
 
 
 async def test_a_message_that_is_too_long_for_the_channel(served: Served) -> None:
