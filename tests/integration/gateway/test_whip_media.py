@@ -308,6 +308,29 @@ async def test_resume_by_a_new_connection(served: Served) -> None:
             await until(lambda: call_of(served).log == ["text still here"])
 
 
+async def test_a_caller_that_opens_dtls_itself(served: Served) -> None:
+    async with aiohttp.ClientSession() as http:
+        socket = WhipSocket(http, CallTarget("mine", url=served.http))
+        try:
+            await socket._pc.setLocalDescription(await socket._pc.createOffer())
+            offer = socket._pc.localDescription.sdp.replace("a=setup:actpass", "a=setup:active")
+            answer = await socket._post(offer)
+            assert "a=setup:passive" in answer
+            async with asyncio.timeout(10):
+                await socket.connect(answer)
+        finally:
+            await socket.close()
+
+
+async def test_over_ipv6(start: Start) -> None:
+    async with start(webrtc=WebRtcConfig(hosts=("::1",))) as served:
+        try:
+            async with calling(served) as caller:
+                await caller.got("session.started")
+        except CallFailed:
+            pytest.skip("this machine has no IPv6 address for the caller")
+
+
 async def test_a_caller_that_only_speaks(served: Served) -> None:
     async with calling(served, listens=False) as caller:
         await caller.say(tone(440, 0.4))
