@@ -19,4 +19,5 @@ run wer wer
 run tts tts
 run webrtc webrtc
 run webrtc-impaired webrtc_impaired
+run webrtc-latency webrtc_latency
 "$python" scripts/figures.py

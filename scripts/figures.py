@@ -144,6 +144,14 @@ def _impaired(result: Result) -> Iterator[Figure]:
     yield Figure(f"After an outage of up to {longest:g} s, the delay is what it was", f"within {1000 * worst:.0f} ms")
 
 
+def _webrtc_latency(result: Result) -> Iterator[Figure]:
+    if result["difference_ms"] is not None:
+        times = {name: each["voice_to_voice_ms"]["median"] for name, each in result["summaries"].items()}
+        value = f"median {times['webrtc']:.0f} ms, by WebSocket {times['websocket']:.0f} ms at the same time; "
+        value += f"the same utterance {result['difference_ms']:+.0f} ms"
+        yield Figure("Voice to voice by WebRTC, with the embedded engines", value)
+
+
 _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.latency": _latency,
     "benchmarks.bargein": _bargein,
@@ -154,6 +162,7 @@ _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.soak": _soak,
     "benchmarks.webrtc": _webrtc,
     "benchmarks.webrtc_impaired": _impaired,
+    "benchmarks.webrtc_latency": _webrtc_latency,
 }
 
 

@@ -46,6 +46,8 @@ def results(tmp_path: Path) -> Path:
     recovery = [Recovery(0.3, True, 0.0, 0.0), Recovery(2.0, False, 50.0, 0.021)]
     heard = [Words("5 % loss", 2.1, 500, 70.0)]
     write_results(tmp_path / "h.json", machine("webrtc_impaired"), delays=delays, recovery=recovery, words=heard)
+    both = {"webrtc": latency, "websocket": latency}
+    write_results(tmp_path / "i.json", machine("webrtc_latency"), summaries=both, difference_ms=-12.4)
     write_results(tmp_path / "e.json", machine("something_new"), settings={})
     (tmp_path / "f.json").write_text(json.dumps([{"engine": "flite"}]))
     return tmp_path
@@ -78,6 +80,8 @@ def test_every_benchmark_has_its_rows(results: Path) -> None:
         "| A browser's voice behind a network: 5 % loss "
         "| delay median 20 ms, p95 40 ms; 5.01 % missing; 2.1 % of words misheard |",
         "| After an outage of up to 2 s, the delay is what it was | within 21 ms |",
+        "| Voice to voice by WebRTC, with the embedded engines "
+        "| median 500 ms, by WebSocket 500 ms at the same time; the same utterance -12 ms |",
     ]
 
 
