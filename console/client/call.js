@@ -3,8 +3,9 @@
 
 import { Connecting } from "./connecting.js";
 import { CallError } from "./errors.js";
-import { LevelMeter } from "./levels.js";
+import { BothLevels, SILENCE } from "./levels.js";
 import { openMicrophone } from "./microphone.js";
+import { pause } from "./patience.js";
 import { Pulse } from "./pulse.js";
 
 /** @typedef {import("./types.js").CallState} CallState */
@@ -49,8 +50,8 @@ export class Call extends EventTarget {
     this._microphone = null;
     this._secret = "";
     this._muted = false;
-    /** @type {Record<"caller" | "agent", LevelMeter> | null} */
-    this._meters = null;
+    /** @type {BothLevels | null} */
+    this._levels = null;
     /** @type {AbortController} Ends all waiting. */
     this._over = new AbortController();
     /** Last event that was seen. */
@@ -143,8 +144,10 @@ export class Call extends EventTarget {
 
   /** How loud both sides are now. @returns {{caller: Level, agent: Level}} */
   levels() {
-    this._meters ??= this._openMeters();
-    return { caller: this._meters.caller.read(), agent: this._meters.agent.read() };
+    if (this.state === "ended") return { caller: SILENCE, agent: SILENCE };
+    this._levels ??= new BothLevels(this._connecting.context());
+    this._measure();
+    return this._levels.read();
   }
 
   /**
@@ -228,24 +231,11 @@ export class Call extends EventTarget {
     this._pulse?.stop();
     this._pulse = null;
     this._link = null;
-    this._meters?.agent.attach(null);
-  }
-
-  _openMeters() {
-    const context = this._connecting.context();
-    const meters = { caller: new LevelMeter(context), agent: new LevelMeter(context) };
-    this._meters = meters;
     this._measure();
-    return meters;
   }
 
   _measure() {
-    if (this._meters === null || this._connecting.closed) return;
-    const context = this._connecting.context();
-    const node = (/** @type {MediaStream | null} */ stream) =>
-      stream && stream.getAudioTracks().length > 0 ? new MediaStreamAudioSourceNode(context, { mediaStream: stream }) : null;
-    this._meters.caller.attach(node(this._microphone));
-    this._meters.agent.attach(node(this.agentStream));
+    this._levels?.of(this._microphone, this.agentStream);
   }
 
   /** @param {WireMessage} message */
@@ -286,24 +276,4 @@ export class Call extends EventTarget {
 function stop(stream, options) {
   if (stream === options.microphone) return;
   for (const track of stream?.getTracks() ?? []) track.stop();
-}
-
-/**
- * Wait; less where the browser says that the network is back, or the call is over.
- * @param {number} milliseconds
- * @param {AbortSignal} signal
- * @returns {Promise<void>}
- */
-function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      globalThis.removeEventListener("online", done);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    globalThis.addEventListener("online", done);
-    signal.addEventListener("abort", done);
-  });
 }

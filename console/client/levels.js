@@ -6,6 +6,9 @@
 const WINDOW = 1024;
 const SILENCE_DB = -100;
 
+/** @type {Level} */
+export const SILENCE = { rmsDb: SILENCE_DB, peakDb: SILENCE_DB };
+
 export class LevelMeter {
   /** @param {BaseAudioContext} context */
   constructor(context) {
@@ -27,7 +30,7 @@ export class LevelMeter {
 
   /** @returns {Level} Of the last 21 ms (at 48 kHz). */
   read() {
-    if (this._source === null) return { rmsDb: SILENCE_DB, peakDb: SILENCE_DB };
+    if (this._source === null) return SILENCE;
     this._analyser.getFloatTimeDomainData(this._samples);
     let peak = 0;
     let energy = 0;
@@ -36,6 +39,36 @@ export class LevelMeter {
       energy += sample * sample;
     }
     return { rmsDb: decibels(Math.sqrt(energy / WINDOW)), peakDb: decibels(peak) };
+  }
+}
+
+/** Both sides of a call. Asking for the same streams again changes nothing. */
+export class BothLevels {
+  /** @param {AudioContext} context */
+  constructor(context) {
+    this._context = context;
+    this._meters = { caller: new LevelMeter(context), agent: new LevelMeter(context) };
+    /** @type {(MediaStreamTrack | null)[]} */
+    this._measured = [null, null];
+  }
+
+  /**
+   * @param {MediaStream | null} caller
+   * @param {MediaStream | null} agent
+   */
+  of(caller, agent) {
+    [caller, agent].forEach((stream, index) => {
+      const track = stream?.getAudioTracks()[0] ?? null;
+      if (track === this._measured[index]) return;
+      this._measured[index] = track;
+      const meter = index === 0 ? this._meters.caller : this._meters.agent;
+      meter.attach(track && this._context.createMediaStreamSource(new MediaStream([track])));
+    });
+  }
+
+  /** @returns {{caller: Level, agent: Level}} */
+  read() {
+    return { caller: this._meters.caller.read(), agent: this._meters.agent.read() };
   }
 }
 

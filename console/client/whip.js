@@ -6,18 +6,13 @@
 
 import { httpAddress } from "./addresses.js";
 import { CallError } from "./errors.js";
-import { describeCandidates, iceServers } from "./whip_words.js";
+import { Exchange } from "./whip_exchange.js";
 
 /** @typedef {import("./types.js").Link} Link */
 /** @typedef {import("./types.js").LinkHandlers} LinkHandlers */
 /** @typedef {import("./types.js").WireMessage} WireMessage */
 
 const CHANNEL = "events";
-/** Refusals that another transport would meet too (docs/protocols.md, "Refusals"). */
-const FINAL = new Set([
-  ...["unauthorized", "token_used", "forbidden", "foreign_origin", "foreign_client", "bad_session_id"],
-  ...["in_use", "gone", "too_many_connections", "busy", "draining", "state_unavailable", "not_ready"],
-]);
 /** Names of close codes, as the gateway's last notice says them: whether no new connection brings the call back. */
 const FAREWELLS = new Map([
   ...["normal", "wrong_kind", "bad_payload", "bad_message", "unauthorized", "forbidden"].map(ended),
@@ -47,134 +42,18 @@ export async function openWhip({ url, query, token, claim, microphone, handlers,
   endpoint.search = new URLSearchParams(query).toString();
   const exchange = new Exchange(endpoint.href, token, claim, signal);
   try {
-    return await exchange.connect(microphone, handlers);
+    const channel = exchange.peer.createDataChannel(CHANNEL);
+    const source = microphone?.getAudioTracks()[0] ?? "audio";
+    const { sender } = exchange.peer.addTransceiver(source, { direction: "sendrecv" });
+    const link = new WhipLink(exchange, channel, sender, handlers);
+    await exchange.connect(channel);
+    link.watch();
+    return link;
   } catch (error) {
     await exchange.abandon();
     if (error instanceof CallError) throw error;
     const why = signal.aborted ? "no connection came up in time" : String(/** @type {Error} */ (error).message);
     throw new CallError(`WebRTC failed: ${why}.`, { code: "whip_failed", cause: error });
-  }
-}
-
-/** One run of WHIP: the peer connection and its resource at the gateway. */
-class Exchange {
-  /**
-   * @param {string} endpoint
-   * @param {string | undefined} token
-   * @param {import("./types.js").Claim | null} claim
-   * @param {AbortSignal} signal
-   */
-  constructor(endpoint, token, claim, signal) {
-    this._endpoint = endpoint;
-    this._token = token;
-    this._claim = claim;
-    this._signal = signal;
-    this._resource = "";
-    this._etag = "";
-    /** @type {RTCIceCandidate[]} */
-    this._candidates = [];
-    this._gathered = false;
-    this._trickling = Promise.resolve();
-    this.peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
-  }
-
-  /**
-   * @param {MediaStream | null} microphone
-   * @param {LinkHandlers} handlers
-   * @returns {Promise<Link>}
-   */
-  async connect(microphone, handlers) {
-    const { peer } = this;
-    const channel = peer.createDataChannel(CHANNEL);
-    const sender = peer.addTransceiver(microphone?.getAudioTracks()[0] ?? "audio", { direction: "sendrecv" }).sender;
-    const link = new WhipLink(this, channel, sender, handlers);
-    peer.onicecandidate = ({ candidate }) => this._gather(candidate);
-    const offer = await peer.createOffer();
-    const answer = await this._post(offer.sdp ?? "");
-    await peer.setLocalDescription(offer);
-    await peer.setRemoteDescription({ type: "answer", sdp: answer });
-    this._trickle();
-    await this._connected(channel);
-    link.watch();
-    return link;
-  }
-
-  /** The gateway has closed its side: there is nothing to free. */
-  closed() {
-    this._resource = "";
-  }
-
-  /** Leave the peer connection, and hang up where the gateway has not. Done when the gateway knows. */
-  async abandon() {
-    const resource = this._resource;
-    this._resource = "";
-    // First the word that it is meant, then the end. `keepalive`: it is sent even while the page goes away.
-    const told = resource && fetch(resource, { method: "DELETE", headers: this._headers(), keepalive: true });
-    this.peer.close();
-    if (told) await told.catch(() => {});
-  }
-
-  /** @param {string} offer */
-  async _post(offer) {
-    const headers = this._headers({ "Content-Type": "application/sdp" });
-    if (this._claim) {
-      headers["Voicegate-Resume-Secret"] = this._claim.secret;
-      headers["Voicegate-Last-Seq"] = String(this._claim.lastSeq);
-    }
-    const answer = await fetch(this._endpoint, { method: "POST", body: offer, headers, signal: this._signal });
-    if (answer.status !== 201) throw await refusal(answer);
-    this._resource = new URL(answer.headers.get("Location") ?? "", this._endpoint).href;
-    this._etag = answer.headers.get("ETag") ?? "";
-    const servers = iceServers(answer.headers.get("Link") ?? "");
-    if (servers.length > 0) this.peer.setConfiguration({ ...this.peer.getConfiguration(), iceServers: servers });
-    return answer.text();
-  }
-
-  /** @param {RTCIceCandidate | null} candidate */
-  _gather(candidate) {
-    if (candidate) this._candidates.push(candidate);
-    else this._gathered = true;
-    this._trickle();
-  }
-
-  /** Send the candidates that gathered; one request after the other, so that they arrive in order. */
-  _trickle() {
-    this._trickling = this._trickling.then(() => this._patch()).catch(() => {});
-  }
-
-  async _patch() {
-    const candidates = this._candidates.splice(0);
-    const local = this.peer.localDescription?.sdp;
-    if (!this._resource || !local || (candidates.length === 0 && !this._gathered)) {
-      this._candidates.unshift(...candidates);
-      return;
-    }
-    const last = this._gathered;
-    this._gathered = false;
-    const headers = this._headers({ "Content-Type": "application/trickle-ice-sdpfrag" });
-    if (this._etag) headers["If-Match"] = this._etag;
-    await fetch(this._resource, { method: "PATCH", body: describeCandidates(local, candidates, last), headers });
-  }
-
-  /** @param {RTCDataChannel} channel */
-  _connected(channel) {
-    const { peer, _signal: signal } = this;
-    return new Promise((resolve, reject) => {
-      const failed = () => reject(signal.aborted ? signal.reason : new Error("the network lets no media through"));
-      signal.addEventListener("abort", failed);
-      peer.onconnectionstatechange = () => peer.connectionState === "failed" && failed();
-      channel.onerror = failed;
-      if (channel.readyState === "open") resolve(undefined);
-      channel.onopen = resolve;
-    });
-  }
-
-  /**
-   * @param {Record<string, string>} [more]
-   * @returns {Record<string, string>}
-   */
-  _headers(more = {}) {
-    return this._token ? { Authorization: `Bearer ${this._token}`, ...more } : { ...more };
   }
 }
 
@@ -298,11 +177,4 @@ function ended(name) {
 /** @param {string} name @returns {[string, boolean]} */
 function kept(name) {
   return [name, false];
-}
-
-/** @param {Response} answer */
-async function refusal(answer) {
-  const problem = await answer.json().catch(() => ({}));
-  const message = problem.detail ?? problem.title ?? `The gateway answered ${answer.status}.`;
-  return new CallError(message, { code: FINAL.has(problem.code) ? problem.code : "whip_failed", status: answer.status });
 }

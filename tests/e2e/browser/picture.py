@@ -15,11 +15,11 @@ from tests.e2e.served import ROOT, Served
 
 SCRIPT = (
     5.8,
-    "Do you have any flats to rent with two bedrooms?",
+    "Can I book a viewing for tomorrow?",
     4.6,
-    "Up to two thousand a month.",
-    5.2,
-    "Wait, can I book a viewing for tomorrow?",
+    "What time is it?",
+    4.2,
+    "Wait, what are your opening hours?",
     60.0,
 )
 SIZE = ViewportSize(width=1240, height=690)
@@ -35,9 +35,9 @@ async def _take(url: str, microphone: Path, picture: Path) -> None:
         await page.goto(url)
         await page.get_by_role("button", name="Call", exact=True).click()
         # A picture of a misheard caller is a poor one: it fails, and can be made again.
-        asked = page.locator("#transcript .caller").filter(has_text="flats to rent with two bedrooms")
+        asked = page.locator("#transcript .caller").filter(has_text="a viewing for tomorrow")
         await expect(asked).to_be_visible(timeout=_PATIENCE_MS / 4)
-        wish = page.locator("#transcript .caller").filter(has_text="viewing")
+        wish = page.locator("#transcript .caller").filter(has_text="opening hours")
         await expect(wish).to_be_visible(timeout=_PATIENCE_MS)
         await expect(page.locator("#transcript .agent .said").last).not_to_be_empty(timeout=_PATIENCE_MS)
         await asyncio.sleep(1.6)
