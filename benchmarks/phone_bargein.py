@@ -20,6 +20,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -165,8 +166,8 @@ async def hold(target: PhoneTarget, said: Sequence[Clip], count: int, chance: ra
     except (CallFailed, TimeoutError) as error:
         held.failure = f"{target.via}: {error or type(error).__name__}"
         return held
-    replies = [(each, (each.at - origin).total_seconds()) for each in closed_replies(await book.settled(session))]
-    held.barge_ins = [each for cut in cuts if (each := _judged(call, cut, replies)) is not None]
+    replies = closed_replies(await book.settled(session))
+    held.barge_ins = [each for cut in cuts if (each := _judged(call, cut, replies, origin)) is not None]
     return held
 
 
@@ -193,19 +194,22 @@ async def _cut_in(call: PhoneCall, said: Sequence[Clip], count: int, chance: ran
     return cuts
 
 
-def _judged(call: PhoneCall, cut: _Cut, replies: Sequence[tuple[Reply, float]]) -> PhoneBargeIn | None:
+def _judged(call: PhoneCall, cut: _Cut, replies: Sequence[Reply], origin: datetime) -> PhoneBargeIn | None:
     """None where the gateway's account has nothing of this answer."""
     utterance, rate_hz = cut.utterance, call.rate_hz
     voice = voice_on_tape(utterance.samples, utterance.end - utterance.samples.size, rate_hz)
     since_s, until_s = cut.began_s - _BEFORE_S, call.tape.time_s(utterance.end)
-    closed = [reply for reply, at_s in replies if since_s < at_s <= until_s]
+    closed = [reply for reply in replies if since_s < (reply.at - origin).total_seconds() <= until_s]
     if not closed:
         return None
+    end, next_at = utterance.end, closed[0].next_at
+    if next_at is not None:  # a pause in the clip was taken for its end, and the next answer came in the middle of it
+        end = min(end, max(cut.asked.end, round((next_at - origin).total_seconds() * rate_hz)))
     agent = call.tape.agent()
     tick = voice.first // (rate_hz // 50)
     late_s = max(call.lateness_s[max(0, tick - 25) : tick + 75], default=0.0)
-    played = heard_words(agent[cut.asked.end : utterance.end], rate_hz).words
-    stop_ms = barge_in_ms(agent[: utterance.end], voice, rate_hz)
+    played = heard_words(agent[cut.asked.end : end], rate_hz).words
+    stop_ms = barge_in_ms(agent[:end], voice, rate_hz)
     return PhoneBargeIn(
         call.target.via,
         cut.clip,
@@ -324,6 +328,7 @@ def _table(summaries: Sequence[PhoneSummary]) -> Table:
     names = (
         "carrier",
         "n",
+        "disturbed",
         "taken",
         "stop ms",
         "p95",
@@ -343,7 +348,14 @@ def _table(summaries: Sequence[PhoneSummary]) -> Table:
         late = "–" if each.own_lateness_ms is None else f"{each.own_lateness_ms.p99:.0f}"
         counts = (each.early, each.in_tool, each.exact, f"{each.within_one} of {each.compared}", each.worst_words_off)
         table.add_row(
-            each.via, str(each.barge_ins), str(each.taken), *numbers, *map(str, counts), str(each.dropped), late
+            each.via,
+            str(each.barge_ins),
+            str(each.disturbed),
+            str(each.taken),
+            *numbers,
+            *map(str, counts),
+            str(each.dropped),
+            late,
         )
     return table
 

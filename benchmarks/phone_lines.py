@@ -37,6 +37,8 @@ class Reply:
     interrupted: bool
     at: datetime
     """When it was closed."""
+    next_at: datetime | None = None
+    """When the answer after it began: what is played from then on is not of this one."""
 
 
 class Book:
@@ -81,11 +83,13 @@ class Book:
 def closed_replies(events: Sequence[Event]) -> list[Reply]:
     """Each answer that is over, in order; greetings, fillers and the like are left out."""
     kind = ""
-    found = []
+    found: list[Reply] = []
     for event in events:
         match event:
-            case ReplyStarted(kind=started):
+            case ReplyStarted(kind=started, at=at):
                 kind = started
+                if kind == "answer" and found:
+                    found[-1] = replace(found[-1], next_at=found[-1].next_at or at)
             case ReplyInterrupted(heard=heard, at=at) if kind == "answer":
                 found.append(Reply(heard, True, at))
             case ReplyFinished(text=text, at=at) if kind == "answer":
