@@ -1,18 +1,23 @@
 """A whole call on Twilio, Telnyx, Plivo and Exotel: both sides heard, keys, a barge-in, and the end, by either side."""
 
 import asyncio
+import base64
+import io
+from typing import Any
 
 import numpy as np
 import pytest
 
+from audiocodecs.registry import open_decoder, open_encoder
 from tests.integration.gateway.phone.ringing import (
     is_interrupted,
     ringing,
     say,
     soon,
     talks_and_listens,
+    tone,
 )
-from tests.integration.gateway.phone.wire_talk import connected, media, start
+from tests.integration.gateway.phone.wire_talk import closed_with, connected, media, start
 from tests.integration.gateway.phone.wire_talk import say as send
 from voicegate.client.carriers.phone import PhoneCall
 
@@ -111,3 +116,53 @@ async def test_marks_prove_what_was_heard_and_a_void_one_proves_nothing() -> Non
         assert call.played_samples == settled
         name = "voicegate_phone_ignored_total"
         assert gateway.count(name, provider="twilio", code="void_mark") == 3
+
+
+@pytest.mark.parametrize(
+    ("via", "form", "settings"),
+    [
+        ("telnyx", "PCMA", {"telnyx_codec": "PCMA"}),
+        ("telnyx", "L16/16000", {"telnyx_codec": "L16", "telnyx_rate_hz": 16_000}),
+        ("plivo", "", {"plivo_content_type": "audio/x-l16;rate=16000"}),
+        ("exotel", "16000", {}),
+    ],
+)
+async def test_other_formats(via: str, form: str, settings: dict[str, Any]) -> None:
+    async with ringing(**settings) as gateway, PhoneCall(gateway.target(via, format=form)) as phone:
+        call = await gateway.answered()
+        await talks_and_listens(phone, call)
+        assert not phone.dropped
+
+
+async def test_a_token_in_a_path_is_in_no_log_line(logged: io.StringIO) -> None:
+    async with ringing() as gateway, connected(gateway, "/phone/plivo/s3cret-t0ken") as socket:
+        await send(socket, {"event": "news"})
+        await closed_with(socket)
+    assert "phone stream closed" in logged.getvalue()
+    assert "/phone/plivo/<token>" in logged.getvalue()
+    assert "s3cret-t0ken" not in logged.getvalue()
+
+
+async def test_opus_where_the_leg_has_it() -> None:
+    form = {"encoding": "OPUS", "sample_rate": 16_000, "channels": 1}
+    start_opus = {"event": "start", "stream_id": "S1", "start": {"call_control_id": "C1", "media_format": form}}
+    settings: dict[str, Any] = {"telnyx_codec": "OPUS", "telnyx_rate_hz": 16_000}
+    encoder = await asyncio.to_thread(
+        open_encoder, "opus", 16_000
+    )  # looks for the library, as the gateway's start does
+    async with ringing(**settings) as gateway, connected(gateway, "/phone/telnyx") as socket:
+        await send(socket, start_opus)
+        call = await gateway.answered()
+        for number, packet in enumerate(encoder.push(tone(0.6, 16_000)), 1):
+            body = {"track": "inbound", "chunk": str(number), "payload": base64.b64encode(packet).decode()}
+            await send(socket, {"event": "media", "stream_id": "S1", "media": body})
+        await soon(lambda: sum(int(np.abs(frame.astype(np.int32)).max()) > 3000 for frame in call.heard) >= 25)
+        say(call, 0.5)
+        decoder, heard = open_decoder("opus", 16_000), 0
+        async with asyncio.timeout(10):
+            while heard < 0.45 * 16_000:
+                message = await socket.receive_json()
+                if message["event"] == "media":
+                    samples = decoder.push(base64.b64decode(message["media"]["payload"]))
+                    assert samples.size == 320
+                    heard += samples.size
