@@ -24,7 +24,6 @@ from voicegate.client.carriers.legs import open_leg
 from voicegate.client.carriers.target import PhoneTarget, PhoneVia
 
 _TICKS: Final = 8
-_TOGETHER: Final = 8
 _LISTEN_S: Final = 0.2
 """How long the answer to a whole script is awaited."""
 _CONNECT_S: Final = 10.0
@@ -52,8 +51,9 @@ class Attack:
     """Close codes of the gateway; ``open`` where it had not closed; ``line`` where a TCP line was closed."""
 
 
-async def attack(via: PhoneVia, url: str, messages: int, *, seed: int) -> Attack:
-    """Send at least ``messages`` to the gateway at ``url`` (``ws://host:port``, ``tcp://`` for audiosocket)."""
+async def attack(via: PhoneVia, url: str, messages: int, *, seed: int, together: int = 8) -> Attack:
+    """Send at least ``messages`` to the gateway at ``url`` (``ws://host:port``, ``tcp://`` for audiosocket), over
+    ``together`` connections at a time."""
     done, rng = Attack(), random.Random(seed)
     target = PhoneTarget(via, url)
 
@@ -73,7 +73,7 @@ async def attack(via: PhoneVia, url: str, messages: int, *, seed: int) -> Attack
             done.connections += 1
 
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(_TOGETHER):
+        for _ in range(together):
             tasks.create_task(one())
     return done
 

@@ -1,11 +1,13 @@
 """Whether damaged messages of a carrier can hurt the gateway, or a call beside them.
 
-``python -m benchmarks.phone_mutations [--via all|twilio,…] [--messages 10000] [--seed 1] [--json FILE]``
+``python -m benchmarks.phone_mutations [--via all|twilio,…] [--messages 10000] [--together 2] [--seed 1]
+[--json FILE]``
 
 A gateway of our own, with the embedded engines, is sent ``messages`` damaged messages of each protocol
-(:mod:`benchmarks.phone_attack`), eight connections at a time. Beside them a person on a simulated Asterisk has a real
-conversation, one question after the other. Exit code 1: the gateway died, a message was a fault of ours (its log says
-so), or an answer to the person failed to come.
+(:mod:`benchmarks.phone_attack`), ``together`` connections at a time: each one that begins well is a real call, so that
+more of them are a test of the machine. Beside them a person on a simulated Asterisk has a real conversation, one
+question after the other. Exit code 1: the gateway died, a message was a fault of ours (its log says so), or an answer
+to the person failed to come.
 """
 
 import asyncio
@@ -47,7 +49,7 @@ class Outcome:
     unanswered: int = 0
 
 
-async def run(vias: Sequence[PhoneVia], messages: int, seed: int) -> tuple[list[Outcome], int]:
+async def run(vias: Sequence[PhoneVia], messages: int, seed: int, together: int) -> tuple[list[Outcome], int]:
     """The outcomes, and how many lines of the gateway's log tell of a fault."""
     port = free_port()
     settings = {
@@ -62,18 +64,18 @@ async def run(vias: Sequence[PhoneVia], messages: int, seed: int) -> tuple[list[
     async with gateway(None, settings=settings) as running:
         for via in vias:
             url = f"tcp://127.0.0.1:{port}" if via == "audiosocket" else running.url
-            outcomes.append(await _one(running, via, url, messages, seed, question))
+            outcomes.append(await _one(running, via, url, messages, seed, together, question))
         faults = await asyncio.to_thread(_faults, running)
     return outcomes, faults
 
 
 async def _one(
-    running: RunningGateway, via: PhoneVia, url: str, messages: int, seed: int, question: Samples
+    running: RunningGateway, via: PhoneVia, url: str, messages: int, seed: int, together: int, question: Samples
 ) -> Outcome:
     outcome, over = Outcome(via), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         person = tasks.create_task(_converse(running.url, question, outcome, over))
-        result = await attack(via, url, messages, seed=seed)
+        result = await attack(via, url, messages, seed=seed, together=together)
         outcome.messages, outcome.connections, outcome.endings = (
             result.messages,
             result.connections,
@@ -107,11 +109,12 @@ def _faults(running: RunningGateway) -> int:
 def main(
     via: Annotated[str, typer.Option(help="Carriers, separated by commas.")] = "all",
     messages: Annotated[int, typer.Option(help="Damaged messages a carrier.")] = 10_000,
+    together: Annotated[int, typer.Option(help="Mad connections at a time.")] = 2,
     seed: Annotated[int, typer.Option(help="Of the generator.")] = 1,
     json: Annotated[Path | None, typer.Option(help="Write the results.")] = None,
 ) -> None:
     vias = PHONES if via == "all" else tuple(each for each in PHONES if each in via.split(","))
-    outcomes, faults = uvloop.run(run(vias, messages, seed))
+    outcomes, faults = uvloop.run(run(vias, messages, seed, together))
     table = Table("carrier", "messages", "connections", "how they ended", "questions", "unanswered")
     for each in outcomes:
         ends = " ".join(f"{name}:{count}" for name, count in sorted(each.endings.items()))
