@@ -236,7 +236,7 @@ async def mute_and_tools(stage: Stage) -> None:
 async def load_times(stage: Stage) -> None:
     """How long the page takes until it can be used: the best of some, since the machine has other work.
 
-    On a machine that takes long to open an empty page, it may take as many times longer.
+    While the machine takes long to open an empty page, ours may take as many times longer.
     """
     took: list[dict[str, float]] = []
     for _ in range(5):
@@ -250,8 +250,7 @@ async def load_times(stage: Stage) -> None:
             took.append({"empty_ms": empty["ms"], **await opened.page.evaluate(_LOAD_TIME)})
     best = min(took, key=lambda each: each["ms"])
     print(f"\nthe console loads in {best['ms']:.0f} ms: {best['files']} files, {best['bytes']} bytes")
-    slowness = max(1.0, min(each["empty_ms"] for each in took) / EMPTY_MS)
-    assert best["ms"] < LOAD_MS * slowness, took
+    assert any(each["ms"] < LOAD_MS * max(1.0, each["empty_ms"] / EMPTY_MS) for each in took), took
 
 
 _LOAD_TIME = """() => {
