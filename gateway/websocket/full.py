@@ -43,7 +43,7 @@ _CLEAN_CLOSES: Final = (1000, 1005)
 _AT_ONCE_BYTES: Final = 4096
 """Larger messages (this is half a second of telephony) let the other calls have their turn."""
 _MEASURED_FRAMES: Final = 4
-"""Frames between two looks at what is unsent, as long as nothing is: asking the kernel costs as much as encoding one."""
+"""Frames between two looks at what is unsent, as long as nothing is: asking the kernel costs as much as encoding."""
 _NOTHING: Final = np.empty(0, np.int16)
 _FRAME: Final = frame_samples(PIPELINE_RATE_HZ)
 
