@@ -17,6 +17,9 @@ _KEY_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _FIN, _OPCODE, _RESERVED, _MASKED = 0x80, 0x0F, 0x70, 0x80
 MAX_CONTROL_BYTES: Final = 125
+_BINARY_HEAD: Final = bytes((_FIN | _BINARY, _MASKED | 126))
+_BINARY_BODY: Final = 8
+"""Where the payload of such a frame begins: behind a length of two bytes and the mask."""
 NO_CODE: Final = 1005
 """What a close frame without a code counts as (section 7.1.5); never sent."""
 _PROTOCOL_ERROR, _BAD_PAYLOAD, _TOO_BIG = 1002, 1007, 1009
@@ -91,6 +94,12 @@ class MessageReader:
         """The messages that ``data`` completes. After :class:`Closing` or :class:`Violation` none follows."""
         if self._over:
             return []
+        if data[:2] == _BINARY_HEAD and not self._parts and not self._kind:
+            size = data[2] << 8 | data[3] if len(data) >= _BINARY_BODY else -1
+            if len(data) == _BINARY_BODY + size and size <= self._most:  # one packet, as most reads give
+                lone = bytearray(data[_BINARY_BODY:])
+                self._unmask(data[4:_BINARY_BODY], lone)
+                return [bytes(lone)]
         if self._parts:
             self._parts.append(data)
             self._here += len(data)
