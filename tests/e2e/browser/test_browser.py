@@ -15,7 +15,10 @@ from tests.e2e.browser.stage import scenes, staged
 from tests.e2e.scenes import tell
 from tests.e2e.served import Served
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT),
+    pytest.mark.timeout(400),  # the first one waits for all of them
+]
 
 Outcomes = dict[str, BaseException | None]
 
@@ -30,7 +33,6 @@ def outcomes(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Outcom
     return asyncio.run(play())
 
 
-@pytest.mark.timeout(400)  # the first one waits for all of them
 @pytest.mark.parametrize("scene", ["load_times", *scenes.names])
 def test_scene(outcomes: Outcomes, scene: str) -> None:
     tell(outcomes[scene])
