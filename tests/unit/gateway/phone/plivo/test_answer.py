@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from plivo.utils.signature_v3 import construct_get_url, construct_post_url, get_signature_v3, validate_v3_signature
 
 from gateway.phone.messages import PhoneCall
-from gateway.phone.plivo.answer import PlivoAnswer
+from gateway.phone.plivo.answer import PlivoAnswer, dial
 from gateway.phone.plivo.signature import is_signed, sign
 from gateway.phone.webhook import Incoming, Webhook
 from voicegate.kernel.errors import RefusedCall
@@ -65,6 +65,10 @@ def test_a_call_is_connected_with_the_token_in_the_path() -> None:
         'streamTimeout="86400">wss://gate.example.com/phone/plivo/t0k</Stream></Response>'
     )
     assert rule().hang_up(incoming).body.endswith(b"<Response><Hangup/></Response>")
+
+
+def test_a_transferred_call_gets_the_verb_that_dials() -> None:
+    assert dial("+1<555").body.endswith(b"<Response><Dial><Number>+1&lt;555</Number></Dial></Response>")
 
 
 def test_a_get_asks_in_its_address() -> None:
