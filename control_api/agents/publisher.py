@@ -9,6 +9,7 @@ import contextlib
 
 import msgspec
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -64,6 +65,9 @@ class Publisher:
                 await self.deliver()
             except (StateUnavailable, DatabaseAway) as error:
                 _log.warning("publications wait", error=error.code)
+            except Exception:
+                # Whatever it is, it must not take the API down, nor the gateway that may run beside it.
+                _log.exception("publications failed")
             await asyncio.sleep(_EVERY_S)
 
     async def _deliver_batch(self) -> int:
@@ -71,15 +75,21 @@ class Publisher:
             waiting = select(OutboxEntry).where(OutboxEntry.delivered_at.is_(None)).order_by(OutboxEntry.id)
             entries = list(await session.scalars(waiting.limit(_BATCH).with_for_update()))
             for entry in entries:
-                if entry.topic == _PUBLISHED:
-                    await self._shelf.put(msgspec.convert(entry.payload, AgentSnapshot))
-                elif entry.topic == _WITHDRAWN:
-                    await self._shelf.remove(entry.key)
+                await self._deliver_one(entry)
             ids = [entry.id for entry in entries]
             if ids:
                 done = update(OutboxEntry).where(OutboxEntry.id.in_(ids)).values(delivered_at=self._clock.utc())
                 await session.execute(done)
         return len(entries)
+
+    async def _deliver_one(self, entry: OutboxEntry) -> None:
+        try:
+            if entry.topic == _PUBLISHED:
+                await self._shelf.put(msgspec.convert(entry.payload, AgentSnapshot))
+            elif entry.topic == _WITHDRAWN:
+                await self._shelf.remove(entry.key)
+        except msgspec.ValidationError:  # of another version: the others must not wait for it for ever
+            _log.exception("publication not understood", key=entry.key)
 
     async def _restock(self) -> None:
         published = (
@@ -90,6 +100,10 @@ class Publisher:
         async with self._database.system() as session:
             rows = list(await session.execute(published))
         for agent, version in rows:
-            configuration = AgentConfiguration.model_validate(version.configuration["configuration"])
+            try:
+                configuration = AgentConfiguration.model_validate(version.configuration["configuration"])
+            except ValidationError:
+                _log.exception("publication not understood", key=str(agent.id))
+                continue
             name = str(version.configuration["name"])
             await self._shelf.put(snapshot_of(agent.id, agent.organization_id, version.version, name, configuration))

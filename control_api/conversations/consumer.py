@@ -8,6 +8,7 @@ sessions that Redis still has: at the start, after every outage, and now and the
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -88,6 +89,10 @@ class Consumer:
                 if not away:
                     _log.warning("conversations wait", error=error.code)
                 away, self._begun = True, ""
+                await asyncio.sleep(_RETRY_S)
+            except Exception:
+                # Whatever it is, it must not take the API down, nor the gateway that may run beside it.
+                _log.exception("conversations failed")
                 await asyncio.sleep(_RETRY_S)
             await asyncio.sleep(ROUND_S)
 
@@ -222,8 +227,14 @@ class Consumer:
         if not self._dirty:
             return
         calls = list(self._dirty.values())
-        async with self._database.system() as session:
-            await keep(session, calls, self._clock.utc())
+        try:
+            await self._keep(calls)
+        except DatabaseAway:
+            raise
+        except Exception as error:  # one of them cannot be stored, and the others must not wait for it for ever
+            # No traceback: a database's complaint quotes what it was given, and that is what people said.
+            _log.error("calls not stored together", calls=len(calls), error=type(error).__name__)
+            calls = await self._keep_one_by_one(calls)
         self._dirty.clear()
         for call in calls:
             call.story.written()
@@ -231,6 +242,25 @@ class Consumer:
             if call.story.ended_at is not None:
                 self._calls.pop(call.session_id, None)
                 self._forget(call.session_id, call.created_at, nobodys=False)
+
+    async def _keep(self, calls: Sequence[Kept]) -> None:
+        async with self._database.system() as session:
+            await keep(session, calls, self._clock.utc())
+
+    async def _keep_one_by_one(self, calls: Sequence[Kept]) -> list[Kept]:
+        """Those that could be stored; the others are followed no more."""
+        stored = []
+        for call in calls:
+            try:
+                await self._keep([call])
+                stored.append(call)
+            except DatabaseAway:
+                raise
+            except Exception as error:
+                _log.error("call given up", session_id=call.session_id, error=type(error).__name__)
+                self._calls.pop(call.session_id, None)
+                self._forget(call.session_id, call.created_at, nobodys=True)
+        return stored
 
     def _forget(self, session_id: str, created_at: datetime, *, nobodys: bool) -> None:
         self._over[session_id] = _Over(created_at, nobodys, self._clock.monotonic())

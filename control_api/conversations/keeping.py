@@ -125,7 +125,8 @@ async def _write_turns(session: AsyncSession, rows: list[dict[str, Any]]) -> Non
     statement = insert(ConversationTurn)
     changes = {name: statement.excluded[name] for name in rows[0] if name not in _TURN_KEY}
     key = [ConversationTurn.conversation_id, ConversationTurn.turn]
-    await session.execute(statement.on_conflict_do_update(index_elements=key, set_=changes), rows)
+    upsert = statement.on_conflict_do_update(index_elements=key, set_=changes)
+    await session.execute(upsert, rows, execution_options={"render_nulls": True})
 
 
 async def progress(session: AsyncSession, session_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:

@@ -58,6 +58,7 @@ class Database:
             pool_recycle=config.recycle_s,
             pool_timeout=config.wait_s,
             connect_args=driver,
+            hide_parameters=True,  # errors are logged, and parameters are what people said
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         self._timeout = str(config.statement_timeout_ms)

@@ -332,3 +332,25 @@ async def test_foreign_conversations_are_not_there(world: World) -> None:
     assert summary["id"] not in [each["id"] for each in (await stranger.get("/conversations")).body["items"]]
     for path in ("", "/transcript", "/latency", "/events"):
         assert (await stranger.get(f"/conversations/{summary['id']}{path}")).code == "not_found", path
+
+
+async def test_a_call_that_cannot_be_stored_stops_nobody_else(world: World) -> None:
+    agent = await a_published_agent(world)
+    async with calling(world, agent) as bad, calling(world, agent) as good:
+        turn = TurnId(2**40)  # more than the column holds
+        bad.emit(TurnCommitted(session_id=bad.record.id, seq=1, at=at(0), turn=turn, text="Hi"))
+        for event in script(good.record.id):
+            good.emit(event)
+        assert (await found(world, good.record.id, "ended"))["turnsCount"] == 3
+    assert (await a_whole_call(world))["turnsCount"] == 3
+
+
+async def test_an_event_of_a_newer_gateway_does_no_harm(world: World) -> None:
+    agent = await a_published_agent(world)
+    async with calling(world, agent) as log:
+        log.emit(started(log))
+        await found(world, log.record.id)
+        await world.parts.redis.xadd(f"voicegate:session:{log.record.id}:events", {"e": b'{"type":"new"}'}, id="2-0")
+        await world.parts.redis.hset(f"voicegate:session:{log.record.id}", "seq", "2")
+        log.emit(SessionEnded(session_id=log.record.id, seq=3, at=at(1), reason="client"))
+    assert (await found(world, log.record.id, "ended"))["endedReason"] == "client"

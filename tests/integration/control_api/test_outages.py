@@ -58,3 +58,11 @@ async def test_what_is_published_without_redis_arrives_when_it_is_back(database_
         await world.parts.redis.config_set("maxmemory", "0")
         await world.parts.publisher.deliver()
         assert await AgentShelf(world.parts.redis).take(agent)
+
+
+async def test_a_publication_of_another_version_stops_no_other(own_world: World, database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute("INSERT INTO outbox (topic, key, payload) VALUES ('agent.published', 'x', '{}')")
+    agent = (await own_world.user().post("/agents", {"name": "A", "configuration": {"instructions": "x"}})).body["id"]
+    assert (await own_world.user().post(f"/agents/{agent}/publish")).status == 201
+    assert await AgentShelf(own_world.parts.redis).take(agent)
