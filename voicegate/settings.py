@@ -282,6 +282,14 @@ class Settings(BaseSettings):
     )
     log_pii: bool = Field(False, description="Log what people say, under the key `pii`.")
 
+    @field_validator(
+        "vonage_rate_hz", "jambonz_output_rate_hz", "freeswitch_rate_hz", "audiosocket_rate_hz", mode="before"
+    )
+    @classmethod
+    def _number(cls, given: object) -> object:
+        """The environment has text only, and a choice among numbers takes no text for one."""
+        return int(given) if isinstance(given, str) and given.isascii() and given.isdigit() else given
+
     @field_validator("token_secret", "api_keys")
     @classmethod
     def _long_enough(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:

@@ -54,6 +54,17 @@ def test_what_shows_on_the_wire() -> None:
     assert str(began.heard) == "pcma/8000"
 
 
+@pytest.mark.parametrize(
+    "name", ["vonage_rate_hz", "freeswitch_rate_hz", "jambonz_output_rate_hz", "audiosocket_rate_hz"]
+)
+def test_rates_come_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"VOICEGATE_{name.upper()}", "16000")
+    assert getattr(load(), name) == 16_000
+    monkeypatch.setenv(f"VOICEGATE_{name.upper()}", "16001")
+    with pytest.raises(ConfigError, match=name.upper()):
+        load()
+
+
 def test_audiosocket_is_off_by_default_and_on_loopback() -> None:
     assert audiosocket_config(load()) is None
     assert audiosocket_carriers(load()) == ()
