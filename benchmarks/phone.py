@@ -41,6 +41,8 @@ from voicegate.commands.listening import understand
 from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
 from voicegate.kernel.events import ReplyFinished, ReplyInterrupted, SpeechStarted, TurnCommitted
 
+_PATIENCE_S, _REFUSALS = 3.0, 20
+"""A gateway that is full, or whose machine is busy with something else, is asked again so often."""
 NARROW = ("twilio", "telnyx", "plivo", "genesys", "asterisk")
 """Carriers whose leg is μ-law."""
 
@@ -195,7 +197,12 @@ async def measure(
 
     async def one(target: PhoneTarget, said: Sequence[Clip], ledger: Book) -> PhoneCallHeld:
         async with free:
-            return await hold(target, said, ledger)
+            for _ in range(_REFUSALS):
+                held = await hold(target, said, ledger)
+                if held.exchanges:
+                    break
+                await asyncio.sleep(_PATIENCE_S)
+            return held
 
     setup = PhoneSetup()
     async with gateway(None, settings=setup.environment()) as running:
