@@ -30,6 +30,7 @@ export { Call, CallError, MicrophoneError, listMicrophones };
  * @throws {CallError} The gateway refused, or cannot be reached.
  */
 export async function connect(options = {}, prepare = () => {}) {
+  options.signal?.throwIfAborted();
   const microphone = await chosen(options.microphone ?? true);
   const call = new Call(options);
   prepare(call);

@@ -1,7 +1,7 @@
 // @ts-check
 /** The page's call: begins it, falls back to typing where there is no microphone, and ends it. */
 
-import { connect, MicrophoneError } from "../voicegate.js";
+import { CallError, connect, MicrophoneError } from "../voicegate.js";
 
 /** @typedef {import("../voicegate.js").Call} Call */
 /** @typedef {import("./controls.js").Controls} Controls */
@@ -89,6 +89,7 @@ export class Caller {
 
   /** @param {Error} error */
   _failed(error) {
+    if (error instanceof CallError && error.code === "aborted") return false; // the caller hung up before it began
     this._controls.show("failed");
     this._controls.explain(error.message);
     return false;

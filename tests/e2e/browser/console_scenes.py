@@ -144,6 +144,33 @@ async def the_network_lets_no_udp_through(stage: Stage) -> None:
 
 
 @scenes.add
+async def hanging_up_before_it_begins(stage: Stage) -> None:
+    """A gateway that does not answer can be left; one that refuses says why."""
+    answers: list[Route] = []
+
+    async def never(route: Route) -> None:
+        answers.append(route)
+
+    refusal = '{"title":"Busy.","status":503,"code":"busy","detail":"Two hundred calls are running."}'
+    async with tab(stage.browser, expected=("503",)) as opened:
+        page = opened.page
+        await page.route(WHIP, never)
+        await page.goto(f"http://{stage.gateway}/")
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await expect(page.get_by_role("status")).to_contain_text("Calling", timeout=PATIENCE_MS)
+        await hang_up(page)
+        await expect(page.get_by_role("alert")).to_be_hidden()
+        await page.unroute(WHIP)
+        await page.route(
+            WHIP,
+            lambda route: route.fulfill(status=503, body=refusal, content_type="application/problem+json"),
+        )
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await expect(page.get_by_role("alert")).to_contain_text("Two hundred calls", timeout=PATIENCE_MS)
+        await expect(page.get_by_role("status")).to_contain_text("No call")
+
+
+@scenes.add
 async def a_gateway_without_whip(stage: Stage) -> None:
     async with tab(stage.browser, expected=("404",)) as opened:
         page = opened.page
