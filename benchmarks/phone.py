@@ -102,7 +102,7 @@ class _Raw:
     starts: int
     voice_to_voice_ms: float | None
     agent: Samples
-    """What was played after the clip."""
+    """What was played from the clip's beginning on: a clip with a pause is answered in the middle of it."""
     told: str
 
 
@@ -144,7 +144,7 @@ async def _exchange(call: PhoneCall, clip: Clip, session: str, ledger: Book) -> 
         [event.text for event in events if isinstance(event, TurnCommitted) and event.source == "speech"],
         sum(isinstance(event, SpeechStarted) for event in events),
         voice_to_voice_ms(agent, voice, call.rate_hz),
-        agent[utterance.end :],
+        agent[begin:],
         " ".join(event.text if isinstance(event, ReplyFinished) else event.heard for event in told),
     )
 
