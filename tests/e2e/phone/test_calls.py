@@ -23,7 +23,7 @@ from voicegate.kernel.events import (
     TurnCommitted,
 )
 
-TIME = "What time is it?"
+HOURS = "What are your opening hours?"
 GOODBYE = "Thank you, goodbye."
 KEYS = "42#"
 KEYLESS = ("freeswitch",)
@@ -56,7 +56,7 @@ async def hold(lines: Lines, via: PhoneVia, number: int) -> Held:
     quirks = {"silence_after_ms": 60} if via == "twilio" else {}
     async with PhoneCall(lines.target(via, caller=f"+1555888{number:04}", called=CALLED, **quirks)) as call:
         await call.greeting_over()
-        asked = await _say(call, TIME)
+        asked = await _say(call, HOURS)
         assert await call.reply_over(asked, timeout_s=30), "the call did not come to rest"
         answer = call.tape.agent(asked.end)
         if via not in KEYLESS:
@@ -105,7 +105,7 @@ def test_a_call_is_answered_in_words(calls: dict[str, Held], lines: Lines, via: 
     kinds = [event.kind for event in events if isinstance(event, ReplyStarted)]
     assert kinds[0] == "greeting"
     turns = [event for event in events if isinstance(event, TurnCommitted)]
-    assert len(words(turns[0].text) & words(TIME)) >= 3, turns[0].text
+    assert share_understood(HOURS, turns[0].text) >= 0.6, turns[0].text
     said = next(event.text for event in events if isinstance(event, ReplyFinished) and event.turn == turns[0].turn)
     assert share_understood(said, held.understood) >= 0.6, (said, held.understood)
     assert set(held.dropped) <= {TOO_EARLY}, "the carrier could use all that it was sent"
