@@ -145,7 +145,9 @@ async def openai_rig(stack: AsyncExitStack, **limits: float) -> Rig:
 @pytest.fixture(params=["local", "openai"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
-        yield local_rig() if request.param == "local" else await openai_rig(stack)
+        # Timeouts have tests of their own; a machine that stands still for some seconds is none.
+        patient = {"first_token_timeout_s": 60.0, "token_gap_timeout_s": 60.0}
+        yield local_rig() if request.param == "local" else await openai_rig(stack, **patient)
 
 
 @pytest.fixture

@@ -32,10 +32,10 @@ def told(errors: Console) -> Iterator[None]:
     try:
         yield
     except AudioError as error:
-        errors.print(f"[red]Not audio:[/] {error}", highlight=False)
+        errors.print(f"[red]Not audio:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(NO_AUDIO) from None
     except CallFailed as error:
-        errors.print(f"[red]The call failed:[/] {error}", highlight=False)
+        errors.print(f"[red]The call failed:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(NO_GATEWAY) from None
 
 
