@@ -152,6 +152,43 @@ def _webrtc_latency(result: Result) -> Iterator[Figure]:
         yield Figure("Voice to voice by WebRTC, with the embedded engines", value)
 
 
+def _phone(result: Result) -> Iterator[Figure]:
+    for each in result["totals"]:
+        value = f"{each['answered']} of {each['exchanges']} answered"
+        if each["word_error_rate"] is not None:
+            value += f"; {each['word_error_rate']} % of the caller's words misheard"
+        if each["agent_word_error_rate"] is not None:
+            value += f", {each['agent_word_error_rate']} % of the agent's as played at the caller's ear"
+        yield Figure(f"Phone calls by a simulated {each['via']}", value)
+
+
+def _phone_bargein(result: Result) -> Iterator[Figure]:
+    for each in result["summary"]:
+        if each["stop_ms"]:
+            value = f"{_spread(each['stop_ms'], 'median', 'p95')}; what was heard is known to within one word"
+            value += f" in {each['within_one']} of {each['compared']}"
+            yield Figure(f"The agent falls silent at the caller's ear, {each['via']}", value)
+
+
+def _peers(result: Result) -> Iterator[Figure]:
+    ours = next(each["cpu_ms_per_call_second"] for each in result["results"] if each["name"] == "voicegate")
+    for each in result["results"]:
+        value = f"{each['cpu_ms_per_call_second']:.1f} ms of processor time a second and call"
+        if each["name"] != "voicegate":
+            value += f", {each['cpu_ms_per_call_second'] / ours:.1f} times ours"
+        if each["voice_to_voice_ms"]:
+            value += f"; voice to voice {_spread(each['voice_to_voice_ms'], 'median', 'p95')}"
+        value += f"; {each['memory_mb_per_call']:.1f} MB a call"
+        yield Figure(f"The same phone calls on one core, {each['name']}, {each['calls']} at once", value)
+
+
+def _rolling(result: Result) -> Iterator[Figure]:
+    restarts, outcomes = result["settings"]["restarts"], result["outcomes"]
+    lost, missing = (sum(each[name] for each in outcomes) for name in ("lost", "missing"))
+    value = f"{lost} of {sum(each['calls'] for each in outcomes)} calls lost, {missing} events or words missing"
+    yield Figure(f"{restarts} rolling restarts under live calls by WebSocket, WebRTC and phone", value)
+
+
 _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.latency": _latency,
     "benchmarks.bargein": _bargein,
@@ -163,6 +200,10 @@ _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.webrtc": _webrtc,
     "benchmarks.webrtc_impaired": _impaired,
     "benchmarks.webrtc_latency": _webrtc_latency,
+    "benchmarks.phone": _phone,
+    "benchmarks.phone_bargein": _phone_bargein,
+    "benchmarks.peers": _peers,
+    "benchmarks.rolling": _rolling,
 }
 
 
