@@ -153,21 +153,21 @@ def _webrtc_latency(result: Result) -> Iterator[Figure]:
 
 
 def _phone(result: Result) -> Iterator[Figure]:
-    for each in result["totals"]:
-        value = f"{each['answered']} of {each['exchanges']} answered"
-        if each["word_error_rate"] is not None:
-            value += f"; {each['word_error_rate']} % of the caller's words misheard"
-        if each["agent_word_error_rate"] is not None:
-            value += f", {each['agent_word_error_rate']} % of the agent's as played at the caller's ear"
-        yield Figure(f"Phone calls by a simulated {each['via']}", value)
+    totals = result["totals"]
+    value = f"{sum(each['answered'] for each in totals)} of {sum(each['exchanges'] for each in totals)} answered"
+    if result["mulaw_word_error_rate"] is not None:
+        value += f"; {result['mulaw_word_error_rate']} % of the callers' words misheard where the line is μ-law"
+    yield Figure(f"Phone calls by {len(totals)} simulated carriers", value)
 
 
 def _phone_bargein(result: Result) -> Iterator[Figure]:
-    for each in result["summary"]:
-        if each["stop_ms"]:
-            value = f"{_spread(each['stop_ms'], 'median', 'p95')}; what was heard is known to within one word"
-            value += f" in {each['within_one']} of {each['compared']}"
-            yield Figure(f"The agent falls silent at the caller's ear, {each['via']}", value)
+    timed = sorted((each["stop_ms"]["median"], each["via"]) for each in result["summary"] if each["stop_ms"])
+    if timed:
+        (least, quickest), (most, slowest) = timed[0], timed[-1]
+        within = sum(each["within_one"] for each in result["summary"])
+        value = f"median {least:.0f} ms ({quickest}) to {most:.0f} ms ({slowest}); what was heard is known to within"
+        value += f" one word in {within} of {sum(each['compared'] for each in result['summary'])}"
+        yield Figure(f"The agent falls silent at the ear of {len(timed)} carriers' callers", value)
 
 
 def _peers(result: Result) -> Iterator[Figure]:

@@ -119,19 +119,24 @@ def test_density_says_what_a_call_costs_and_what_it_gets(tmp_path: Path) -> None
 
 def test_phones_peers_and_restarts_have_their_rows(tmp_path: Path) -> None:
     times = spread([100.0, 300.0])
-    call = {"via": "twilio", "exchanges": 4, "answered": 3, "word_error_rate": 7.5, "agent_word_error_rate": None}
-    write_results(tmp_path / "a.json", machine("phone"), totals=[call])
+    call = {"via": "twilio", "exchanges": 4, "answered": 3}
+    write_results(tmp_path / "a.json", machine("phone"), totals=[call, call], mulaw_word_error_rate=7.5)
     stop = {"via": "plivo", "stop_ms": times, "within_one": 9, "compared": 10}
-    write_results(tmp_path / "b.json", machine("phone_bargein"), summary=[stop, stop | {"stop_ms": None}])
+    write_results(
+        tmp_path / "b.json",
+        machine("phone_bargein"),
+        summary=[stop, stop | {"via": "exotel", "stop_ms": spread([90.0])}],
+    )
     ours = Peer("voicegate", 100, 2.5, 0.25, times, 0.0, 9, 0, 0, 0.3, [], None)
     other = Peer("pipecat", 10, 40.0, 0.4, None, 0.0, 9, 0, 0, 9.0, [], None)
     write_results(tmp_path / "c.json", machine("peers"), results=[ours, other])
     outcome = Outcome("ws", 10, 1, 4, 50, 50, 2, 0, 0, 0.3)
     write_results(tmp_path / "d.json", machine("rolling"), settings={"restarts": 10}, outcomes=[outcome, outcome])
     assert rows(table(read_results(tmp_path))) == [
-        "| Phone calls by a simulated twilio | 3 of 4 answered; 7.5 % of the caller's words misheard |",
-        "| The agent falls silent at the caller's ear, plivo "
-        "| median 200 ms, p95 290 ms; what was heard is known to within one word in 9 of 10 |",
+        "| Phone calls by 2 simulated carriers "
+        "| 6 of 8 answered; 7.5 % of the callers' words misheard where the line is μ-law |",
+        "| The agent falls silent at the ear of 2 carriers' callers "
+        "| median 90 ms (exotel) to 200 ms (plivo); what was heard is known to within one word in 18 of 20 |",
         "| The same phone calls on one core, voicegate, 100 at once "
         "| 2.5 ms of processor time a second and call; voice to voice median 200 ms, p95 290 ms; 0.3 MB a call |",
         "| The same phone calls on one core, pipecat, 10 at once "
