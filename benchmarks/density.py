@@ -30,7 +30,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +38,7 @@ import numpy as np
 import psutil
 import typer
 import uvloop
+from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
@@ -79,6 +80,10 @@ class Stage:
     failures: list[str]
     memory_mb_per_call: float
     send_lateness_ms: Spread | None
+    redis_commands_per_call_second: float = 0.0
+    """Of all kinds, each of a script's own ones counted too."""
+    redis_bytes_per_call_second: float = 0.0
+    """Sent to Redis."""
 
     @property
     def holds(self) -> bool:
@@ -159,11 +164,20 @@ async def measure(plan: Plan, calls: int, seconds: float, root: Path) -> Stage:
             server = psutil.Process(running.pid)
             _pin(server, first=True)
             port = int(running.url.rpartition(":")[2])
-            return await _held(plan, server, port, calls, seconds, speech, last)
+            assert running.data_dir is not None
+            async with Redis(unix_socket_path=(running.data_dir / "redis" / "socket").read_text()) as redis:
+                return await _held(plan, server, port, calls, seconds, speech, last, redis)
 
 
 async def _held(
-    plan: Plan, server: psutil.Process, port: int, calls: int, seconds: float, speech: Path, last: int
+    plan: Plan,
+    server: psutil.Process,
+    port: int,
+    calls: int,
+    seconds: float,
+    speech: Path,
+    last: int,
+    redis: Redis,
 ) -> Stage:
     before_bytes = server.memory_info().rss
     shares = [len(range(n, calls, -(-calls // CALLS_A_CLIENT))) for n in range(-(-calls // CALLS_A_CLIENT))]
@@ -183,14 +197,19 @@ async def _held(
         assert process.stdout is not None
         await process.stdout.readline()
     print(f"measuring process {server.pid}", file=sys.stderr, flush=True)
-    started = _cpu_s(server)
+    started, before = _cpu_s(server), await redis.info("stats")
     await asyncio.sleep(seconds)
-    used = _cpu_s(server) - started
+    used, after = _cpu_s(server) - started, await redis.info("stats")
     memory = server.memory_info().rss - before_bytes
     for process in clients:
         await process.wait()
     written = [json.loads(speech.with_name(f"{number}.json").read_bytes()) for number in range(len(shares))]
-    return evaluate(calls, written, plan.planned_ms, used, seconds, memory / 1e6)
+    stage = evaluate(calls, written, plan.planned_ms, used, seconds, memory / 1e6)
+    commands, taken = (
+        (after[name] - before[name]) / (calls * seconds)
+        for name in ("total_commands_processed", "total_net_input_bytes")
+    )
+    return replace(stage, redis_commands_per_call_second=round(commands, 2), redis_bytes_per_call_second=round(taken))
 
 
 def _pin(process: psutil.Process, *, first: bool) -> None:
