@@ -9,18 +9,18 @@ step "import-linter";   $bin/lint-imports --no-cache
 step "mypy";            $bin/mypy
 $bin/coverage erase
 # Only the pure modules are counted: following all other code would double the time.
-{ printf '[run]\nbranch = true\ninclude =\n'; sed 's/^/    /' scripts/pure-modules.txt; } > .coverage.rc
+{ printf '[run]\nbranch = true\ninclude =\n'; sed 's/^/    /' scripts/pure-modules.txt; } > .venv/coverage.rc
 if [ "$#" -gt 0 ]; then
-  step "tests";         $bin/pytest --cov --cov-config=.coverage.rc --cov-report= "$@"
+  step "tests";         $bin/pytest --cov --cov-config=.venv/coverage.rc --cov-report= "$@"
 else
   # What computes is spread over the cores; whole conversations mostly wait, two at a time; and what measures a process
   # under attack has the machine to itself.
   step "unit, contract and integration tests"
-  $bin/pytest -q -n 2 --dist loadfile --cov --cov-config=.coverage.rc --cov-report= tests/unit tests/contract tests/integration
+  $bin/pytest -q -n 2 --dist loadfile --cov --cov-config=.venv/coverage.rc --cov-report= tests/unit tests/contract tests/integration
   step "end-to-end tests"
   $bin/pytest -q -n 2 --dist loadfile -m "not alone" tests/e2e
   step "end-to-end tests that want the machine to themselves"
   $bin/pytest -m alone tests/e2e
 fi
 step "branch coverage of the pure modules"
-$bin/coverage report --rcfile=.coverage.rc --fail-under=100 --show-missing --skip-covered
+$bin/coverage report --rcfile=.venv/coverage.rc --fail-under=100 --show-missing --skip-covered
