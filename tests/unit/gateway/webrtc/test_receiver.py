@@ -192,7 +192,8 @@ def test_any_bytes_flipped_cost_at_most_the_packets_they_are_in(changes: list[tu
     mutated = [bytes(each) for each in packets]
     touched = sum(each != packet(number) for number, each in enumerate(mutated))
     frames = heard(receiver, [*mutated, *(packet(number) for number in range(50, 100))])
-    assert 100 - touched <= len(frames) <= 100 + touched
+    # A flipped first byte may make a packet of 20 ms one of up to 120 (RFC 6716, section 3.1).
+    assert 100 - touched <= len(frames) <= 100 + 5 * touched
     assert all(loud(frames[60:]))
 
 
