@@ -46,3 +46,10 @@ def test_a_whole_frame_behind_a_rest_keeps_its_place() -> None:
     framer = Framer(8_000)
     framer.push(np.full(10, 1, np.int16))
     assert framer.push(np.full(160, 2, np.int16))[0].tolist() == [1] * 10 + [2] * 150
+
+
+def test_what_is_not_a_whole_frame_is_pending() -> None:
+    framer = Framer(16_000)
+    assert framer.pending == 0
+    framer.push(np.zeros(350, np.int16))
+    assert framer.pending == 30

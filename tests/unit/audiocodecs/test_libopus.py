@@ -244,3 +244,7 @@ def test_a_library_that_does_not_load_is_passed_over(tmp_path: Path, monkeypatch
     monkeypatch.setattr(libopus, "find_library", lambda name: None)
     with pytest.raises(OpusMissing):
         libopus.library.__wrapped__()
+
+
+def test_a_packet_whose_first_frame_is_empty_carries_no_copy() -> None:
+    assert not has_fec(b"\x02\x00\xaa")

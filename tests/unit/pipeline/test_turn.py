@@ -408,3 +408,13 @@ def test_no_reply_holds_the_floor_while_it_is_a_speculation(play: Callable[..., 
     assert machine.reply is None
     machine.handle(TimePassed(2.25))
     assert machine.reply == R1
+
+
+def test_between_two_turns_the_machine_is_at_rest(play: Callable[..., TurnMachine]) -> None:
+    assert TurnMachine().at_rest
+    machine = play(SPECULATING)
+    assert not machine.at_rest, "the caller has said something"
+    machine.handle(TimePassed(2.25))
+    assert not machine.at_rest, "the agent answers"
+    machine.handle(ReplyDrained(5.0, R1))
+    assert machine.at_rest
