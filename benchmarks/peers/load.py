@@ -239,7 +239,9 @@ async def run(url: str, calls: int, first: int, seconds: float, speech: Samples,
             if len(callers) < calls and now - start > len(callers) * _STAGGER_S:
                 caller = Caller(url, first + len(callers), silence, spoken, last_voiced)
                 callers.append(caller)
-                tasks.create_task(_connect(loop, caller, target.hostname or "", target.port or 80))
+                # From addresses of their own: a gateway may limit how often one address connects.
+                own = f"127.0.1.{(first + len(callers)) % 250 + 1}"
+                tasks.create_task(_connect(loop, caller, target.hostname or "", target.port or 80, own))
             if end is None and len(callers) == calls and all(each.turns or each.failure for each in callers):
                 since, end = now, now + seconds
                 print("measuring", flush=True)
@@ -255,9 +257,9 @@ async def run(url: str, calls: int, first: int, seconds: float, speech: Samples,
     return {"measured_from": since, "until": end, "late_ms": late_ms, "failures": failures, "turns": turns}
 
 
-async def _connect(loop: asyncio.AbstractEventLoop, caller: Caller, host: str, port: int) -> None:
+async def _connect(loop: asyncio.AbstractEventLoop, caller: Caller, host: str, port: int, own: str) -> None:
     try:
-        await loop.create_connection(lambda: caller, host, port)
+        await loop.create_connection(lambda: caller, host, port, local_addr=(own, 0))
     except OSError as error:
         caller.failure = f"not connected: {error}"
 
