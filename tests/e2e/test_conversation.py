@@ -12,7 +12,7 @@ from audiocodecs.resample import resample_whole
 from tests.e2e.conftest import Start
 from tests.e2e.scenes import Scenes, tell
 from tests.e2e.served import Served
-from tests.e2e.voices import burst, share_understood, spoken, understood, words
+from tests.e2e.voices import burst, is_understood, share_understood, spoken, understood, words
 from tests.e2e.wire import wire
 from voicegate.client.call import CallClient
 from voicegate.client.connection import CallTarget
@@ -87,7 +87,8 @@ async def greeting_question_tool_and_answer(served: Served) -> None:
         assert await call.reply_over(asked, timeout_s=20)
         answer = call.tape.agent(asked.end)
     committed = call.record.of(TurnCommitted)
-    assert [words(turn.text) for turn in committed] == [words(TIME)]
+    assert len(committed) == 1
+    assert is_understood(TIME, committed[0].text)
     assert call.record.of(TranscriptFinal)[0].text == committed[0].text
     started, finished = call.record.of(ToolStarted), call.record.of(ToolFinished)
     assert [(tool.name, tool.turn) for tool in started] == [("current_time", committed[0].turn)]
@@ -148,7 +149,8 @@ async def _noise(served: Served, sound: Samples) -> None:
         made = call.start_speaking(sound)
         assert await call.reply_over(question, timeout_s=20)
     assert call.record.of(ReplyInterrupted) == []
-    assert [words(turn.text) for turn in call.record.of(TurnCommitted)] == [words(OFFICE)]
+    [committed] = call.record.of(TurnCommitted)
+    assert is_understood(OFFICE, committed.text)
     finished = call.record.of(ReplyFinished)[-1]
     assert finished.text == _generated(call, finished.turn or 0)
     if call.record.of(SpeechStarted, mark):  # it was heard as a voice: the agent fell silent, then went on

@@ -11,6 +11,7 @@ from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
 
 _said: dict[str, Samples] = {}
 _LONGEST_S = 14
+ENOUGH_UNDERSTOOD = 0.6
 
 
 async def spoken(text: str) -> Samples:
@@ -45,6 +46,12 @@ def words(text: str) -> set[str]:
 def share_understood(original: str, heard: str) -> float:
     """Share of the words of ``original`` that are in ``heard``."""
     return len(words(original) & words(heard)) / max(1, len(words(original)))
+
+
+def is_understood(original: str, heard: str) -> bool:
+    """Whether speech to text got the question. One word of five may be misheard: sound that a browser resampled, or a
+    turn that began 20 ms later on a busy machine, is not the same sound, and "your" may become "you are"."""
+    return share_understood(original, heard) >= ENOUGH_UNDERSTOOD
 
 
 def burst(milliseconds: int, *, peak: int = 9000, seed: int = 1) -> Samples:
