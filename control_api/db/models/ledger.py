@@ -1,9 +1,9 @@
 """The ledger."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, String, Text, Uuid
+from sqlalchemy import BigInteger, Date, Double, ForeignKey, Index, String, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from control_api.db.models.model import (
@@ -91,12 +91,13 @@ class CreditHold(Model):
     __table_args__ = (
         Index("credit_holds_organization_id_created_at_id_idx", "organization_id", "created_at", "id"),
         Index("credit_holds_state_created_at_idx", "state", "created_at"),
-        Index("credit_holds_session_id_key", "session_id", unique=True),
+        Index("credit_holds_session_id_began_at_key", "session_id", "began_at", unique=True),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_ID)
     organization_id: Mapped[UUID] = mapped_column(Uuid)
     session_id: Mapped[str] = mapped_column(String(64))
+    began_at: Mapped[datetime | None] = mapped_column(Timestamp)
     agent_id: Mapped[UUID | None] = mapped_column(Uuid)
     state: Mapped[HoldState] = mapped_column(HOLD_STATE, server_default="open")
     held_micro: Mapped[int] = mapped_column(BigInteger)
@@ -121,3 +122,16 @@ class HoldUsage(Model):
     quantity: Mapped[float] = mapped_column(Double)
     cost_micro: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class UsageDay(Model):
+    __tablename__ = "usage_days"
+
+    organization_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    agent_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    stage: Mapped[str] = mapped_column(String(20), primary_key=True)
+    provider: Mapped[str] = mapped_column(String(50), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(20), primary_key=True)
+    quantity_milli: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    cost_micro: Mapped[int] = mapped_column(BigInteger, server_default="0")

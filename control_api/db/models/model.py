@@ -37,8 +37,10 @@ RUN_STATUS = Enum("queued", "running", "succeeded", "failed", "cancelled", name=
 TurnState: TypeAlias = Literal["listening", "speaking", "finished", "interrupted"]
 TURN_STATE = Enum("listening", "speaking", "finished", "interrupted", name="turn_state", create_type=False)
 
-LedgerAccountKind: TypeAlias = Literal["available", "held", "spent", "granted"]
-LEDGER_ACCOUNT_KIND = Enum("available", "held", "spent", "granted", name="ledger_account_kind", create_type=False)
+LedgerAccountKind: TypeAlias = Literal["available", "held", "spent", "granted", "owed"]
+LEDGER_ACCOUNT_KIND = Enum(
+    "available", "held", "spent", "granted", "owed", name="ledger_account_kind", create_type=False
+)
 
 HoldState: TypeAlias = Literal["open", "settled", "released"]
 HOLD_STATE = Enum("open", "settled", "released", name="hold_state", create_type=False)
