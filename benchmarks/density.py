@@ -29,7 +29,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +45,7 @@ from rich.table import Table
 
 from audiocodecs.resample import resample_whole
 from benchmarks.corpus import QUESTIONS, embedded_voice, say
+from benchmarks.density_client import save_questions
 from benchmarks.gateway_process import gateway
 from benchmarks.machine import ROOT, this_machine
 from benchmarks.overhead import Plan
@@ -141,69 +143,47 @@ def evaluate(
     )
 
 
-async def question() -> tuple[Samples, int]:
-    """A question at 8 kHz, and its last voiced sample."""
-    samples, _ = await say(embedded_voice(), QUESTIONS[0])
-    samples = resample_whole(samples, PIPELINE_RATE_HZ, RATE_HZ)
-    span = voiced_span(samples, RATE_HZ)
-    assert span is not None, "the embedded voice says something"
-    return samples, span[1] - 1
+async def asked(texts: Sequence[str]) -> list[tuple[Samples, int]]:
+    """Questions in the embedded voice at 8 kHz, each with its last voiced sample."""
+    voice, found = embedded_voice(), []
+    for text in texts:
+        samples, _ = await say(voice, text)
+        samples = resample_whole(samples, PIPELINE_RATE_HZ, RATE_HZ)
+        span = voiced_span(samples, RATE_HZ)
+        assert span is not None, "the embedded voice says something"
+        found.append((samples, span[1] - 1))
+    return found
 
 
 async def measure(plan: Plan, calls: int, seconds: float, root: Path) -> Stage:
     """One stage with a server of its own, from the tree at ``root``."""
-    samples, last = await question()
+    questions = await asked(QUESTIONS[:1])
     with tempfile.TemporaryDirectory(prefix="voicegate-density-") as folder:
-        speech = Path(folder, "question.npy")
-        np.save(speech, samples)
+        speech = Path(folder, "questions.npz")
+        save_questions(speech, questions)
         settings = {"VOICEGATE_MAX_CALLS": str(calls + 1)}
         async with gateway(
             None, module="benchmarks.server", options=plan.options(), settings=settings, root=root
         ) as running:
             assert running.pid is not None
             server = psutil.Process(running.pid)
-            _pin(server, first=True)
+            pin(server, first=True)
             port = int(running.url.rpartition(":")[2])
             assert running.data_dir is not None
             async with Redis(unix_socket_path=(running.data_dir / "redis" / "socket").read_text()) as redis:
-                return await _held(plan, server, port, calls, seconds, speech, last, redis)
+                return await _measured(plan, server, port, calls, seconds, speech, redis)
 
 
-async def _held(
-    plan: Plan,
-    server: psutil.Process,
-    port: int,
-    calls: int,
-    seconds: float,
-    speech: Path,
-    last: int,
-    redis: Redis,
+async def _measured(
+    plan: Plan, server: psutil.Process, port: int, calls: int, seconds: float, speech: Path, redis: Redis
 ) -> Stage:
     before_bytes = server.memory_info().rss
-    shares = [len(range(n, calls, -(-calls // CALLS_A_CLIENT))) for n in range(-(-calls // CALLS_A_CLIENT))]
-    clients = []
-    for number, share in enumerate(shares):
-        options = {
-            "--port": port, "--calls": share, "--first": number * CALLS_A_CLIENT, "--seconds": seconds,
-            "--speech": speech, "--last-voiced": last, "--out": speech.with_name(f"{number}.json"),
-        }  # fmt: skip
-        command = ["-m", "benchmarks.density_client", *(str(part) for pair in options.items() for part in pair)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, stdout=asyncio.subprocess.PIPE, cwd=ROOT
-        )
-        _pin(psutil.Process(process.pid), first=False)
-        clients.append(process)
-    for process in clients:
-        assert process.stdout is not None
-        await process.stdout.readline()
-    print(f"measuring process {server.pid}", file=sys.stderr, flush=True)
-    started, before = _cpu_s(server), await redis.info("stats")
-    await asyncio.sleep(seconds)
-    used, after = _cpu_s(server) - started, await redis.info("stats")
-    memory = server.memory_info().rss - before_bytes
-    for process in clients:
-        await process.wait()
-    written = [json.loads(speech.with_name(f"{number}.json").read_bytes()) for number in range(len(shares))]
+    async with callers(port, calls, seconds, speech) as written:
+        print(f"measuring process {server.pid}", file=sys.stderr, flush=True)
+        started, before = cpu_s(server), await redis.info("stats")
+        await asyncio.sleep(seconds)
+        used, after = cpu_s(server) - started, await redis.info("stats")
+        memory = server.memory_info().rss - before_bytes
     stage = evaluate(calls, written, plan.planned_ms, used, seconds, memory / 1e6)
     commands, taken = (
         (after[name] - before[name]) / (calls * seconds)
@@ -212,7 +192,36 @@ async def _held(
     return replace(stage, redis_commands_per_call_second=round(commands, 2), redis_bytes_per_call_second=round(taken))
 
 
-def _pin(process: psutil.Process, *, first: bool) -> None:
+@asynccontextmanager
+async def callers(port: int, calls: int, seconds: float, speech: Path) -> AsyncIterator[list[dict[str, Any]]]:
+    """``calls`` callers (:mod:`benchmarks.density_client`) beside the first core. Entered when all are up and have
+    asked; what they wrote is in the list once it is left."""
+    shares = [len(range(n, calls, -(-calls // CALLS_A_CLIENT))) for n in range(-(-calls // CALLS_A_CLIENT))]
+    clients, outs = [], []
+    for number, share in enumerate(shares):
+        outs.append(speech.with_name(f"{number}.json"))
+        options = {
+            "--port": port, "--calls": share, "--first": number * CALLS_A_CLIENT, "--seconds": seconds,
+            "--speech": speech, "--out": outs[-1],
+        }  # fmt: skip
+        command = ["-m", "benchmarks.density_client", *(str(part) for pair in options.items() for part in pair)]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        )
+        pin(psutil.Process(process.pid), first=False)
+        clients.append(process)
+    for process in clients:
+        assert process.stdout is not None
+        await process.stdout.readline()
+    written: list[dict[str, Any]] = []
+    yield written
+    for process in clients:
+        if await process.wait():
+            raise RuntimeError(f"a client ended with {process.returncode}")
+    written += [json.loads(out.read_bytes()) for out in outs]
+
+
+def pin(process: psutil.Process, *, first: bool) -> None:
     """The server alone on the first core, with all its threads; its Redis and everybody else beside it."""
     cores = list(range(psutil.cpu_count() or 1))
     if len(cores) < 2:
@@ -221,10 +230,11 @@ def _pin(process: psutil.Process, *, first: bool) -> None:
         os.sched_setaffinity(thread.id, cores[:1] if first else cores[1:])
     if first:
         for child in process.children(recursive=True):
-            _pin(child, first=False)
+            pin(child, first=False)
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s(process: psutil.Process) -> float:
+    """User and system time of it."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

@@ -1,10 +1,11 @@
 """Callers that cost next to nothing: one process holding many calls of :mod:`benchmarks.density`.
 
-``python -m benchmarks.density_client --port N --calls 50 --first 0 --seconds 30 --speech FILE.npy --out FILE.json``
+``python -m benchmarks.density_client --port N --calls 50 --first 0 --seconds 30 --speech FILE.npz --out FILE.json``
 
 Full profile, μ-law at 8 kHz, one message of 20 ms each 20 ms in both directions. All frames are encoded, masked and
 framed beforehand (RFC 6455), so sending one is a single ``write``; what comes is cut at frame borders and only its time
-is kept. A call answers the agent's greeting with a question, and each reply, once it is over, with the next.
+is kept, and whether anything can be heard in it. A call answers the agent's greeting with a question, and each reply,
+once it is over, with the next one of the file (``save_questions``).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import gc
 import json
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -22,7 +23,7 @@ import numpy as np
 import typer
 import uvloop
 
-from audiocodecs.g711 import ulaw_encode
+from audiocodecs.g711 import ulaw_decode, ulaw_encode
 from voicegate.kernel.audio import FRAME_MS, Samples
 
 _FRAME = 160
@@ -37,6 +38,19 @@ _STAGGER_S = 0.023
 _NORMAL = (1000).to_bytes(2)
 _CALLS_AN_ADDRESS = 40
 _GREETING_PATIENCE_S, _LEAVE_S = 20.0, 1.5
+_LOUD = 400
+_QUIET = bytes(code for code in range(256) if abs(int(ulaw_decode(bytes([code]))[0])) < _LOUD)
+_AUDIBLE = 8
+"""Samples of one message louder than ``_LOUD``, from which on it can be heard: 1 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to ask, as the messages that carry it."""
+
+    messages: list[bytes]
+    last_voiced: int
+    """Sample of it."""
 
 
 @dataclass(slots=True)
@@ -50,24 +64,28 @@ class Turn:
     stopped_ms: float = -1.0
     """Where voice activity placed it."""
     arrivals: list[float] = field(default_factory=list)
+    voiced: float = -1.0
+    """When the first message came in which anything can be heard."""
     finished: bool = False
 
 
 class Caller(asyncio.Protocol):
     """One call."""
 
-    def __init__(self, name: str, silence: list[bytes], speech: list[bytes], last_voiced: int, slot: int) -> None:
+    def __init__(
+        self, name: str, silence: list[bytes], questions: Sequence[Question], slot: int, first: int = 0
+    ) -> None:
         self.name = name
         self.slot = slot
         self.turns: list[Turn] = []
         self.failure = ""
         self.live = False
-        self._silence, self._speech = silence, speech
-        self._last_voiced = last_voiced  # sample of the speech
+        self._silence, self._questions = silence, questions
+        self._next = first
         self._buffer = b""
         self._sent = 0
-        self._at: int | None = None  # next frame of the speech
-        self._wait: int | None = None  # frames until the speech begins
+        self._at: int | None = None  # next frame of the question
+        self._wait: int | None = None  # frames until the question begins
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -106,7 +124,7 @@ class Caller(asyncio.Protocol):
             kind = data[at] & 15
             if kind == 2:
                 if self.turns:
-                    self.turns[-1].arrivals.append(time.monotonic())
+                    self._hear(self.turns[-1], data[body : body + size])
             else:
                 self._other(kind, data[body : body + size])
             at = body + size
@@ -123,14 +141,25 @@ class Caller(asyncio.Protocol):
         if self._at is None:
             self._transport.write(self._silence[self._sent % len(self._silence)])
         else:
-            self._transport.write(self._speech[self._at])
-            if self._at == self._last_voiced // _FRAME:
-                ends_ms = self._sent * FRAME_MS + self._last_voiced % _FRAME / 8
-                self.turns.append(Turn(time.monotonic(), ends_ms))
-            self._at += 1
-            if self._at == len(self._speech):
-                self._at = None
+            self._at = self._say(self._transport, self._questions[self._next % len(self._questions)], self._at)
         self._sent += 1
+
+    def _say(self, transport: asyncio.Transport, question: Question, at: int) -> int | None:
+        """Send one frame of the question; the next one's number, None behind the last."""
+        transport.write(question.messages[at])
+        if at == question.last_voiced // _FRAME:
+            ends_ms = self._sent * FRAME_MS + question.last_voiced % _FRAME / 8
+            self.turns.append(Turn(time.monotonic(), ends_ms))
+        if at + 1 < len(question.messages):
+            return at + 1
+        self._next += 1
+        return None
+
+    def _hear(self, turn: Turn, payload: bytes) -> None:
+        now = time.monotonic()
+        turn.arrivals.append(now)
+        if turn.voiced < 0 and len(payload.translate(None, _QUIET)) >= _AUDIBLE:
+            turn.voiced = now
 
     def leave(self) -> None:
         """Hang up."""
@@ -187,6 +216,18 @@ def framed(payload: bytes, kind: int) -> bytes:
     return head + mask + (np.frombuffer(payload, np.uint8) ^ key).tobytes()
 
 
+def save_questions(path: Path, questions: Iterable[tuple[Samples, int]]) -> None:
+    """Write what callers say, for :func:`load_questions`: samples at 8 kHz, each with its last voiced one."""
+    arrays = {f"{n}-{last}": samples for n, (samples, last) in enumerate(questions)}
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # its stub takes the names for its own options
+
+
+def load_questions(path: Path) -> list[Question]:
+    """The questions of a file, in their order."""
+    with np.load(path) as found:
+        return [Question(frames(found[name]), int(name.partition("-")[2])) for name in found.files]
+
+
 def frames(samples: Samples) -> list[bytes]:
     """The messages that carry ``samples`` (8 kHz)."""
     return [framed(ulaw_encode(samples[at : at + _FRAME]), 2) for at in range(0, samples.size - _FRAME + 1, _FRAME)]
@@ -200,8 +241,7 @@ class Crowd:
     wanted: int
     first: int
     silence: list[bytes]
-    speech: list[bytes]
-    last_voiced: int
+    questions: list[Question]
     callers: list[Caller] = field(default_factory=list)
     late_ms: list[float] = field(default_factory=list)
 
@@ -240,7 +280,7 @@ class Crowd:
     def _place(self, tasks: asyncio.TaskGroup) -> None:
         number = self.first + len(self.callers)
         slot = number * _SLOT_STEP % _SLOTS
-        caller = Caller(f"density-{os.getpid()}-{number}", self.silence, self.speech, self.last_voiced, slot)
+        caller = Caller(f"density-{os.getpid()}-{number}", self.silence, self.questions, slot, number)
         self.callers.append(caller)
         loop = asyncio.get_running_loop()
         connecting = loop.create_connection(lambda: caller, "127.0.0.1", self.port, local_addr=_address(number))
@@ -256,10 +296,10 @@ async def _connected(connecting: Coroutine[Any, Any, object]) -> None:
     await connecting
 
 
-async def run(port: int, calls: int, first: int, seconds: float, speech: Samples, last_voiced: int) -> dict[str, Any]:
+async def run(port: int, calls: int, first: int, seconds: float, questions: list[Question]) -> dict[str, Any]:
     """Hold ``calls`` calls and say what became of them."""
     noise = np.random.default_rng(first).normal(0, _NOISE_RMS, 50 * _FRAME).astype(np.int16)
-    crowd = Crowd(port, calls, first, frames(noise), frames(speech), last_voiced)
+    crowd = Crowd(port, calls, first, frames(noise), questions)
     since, until = await crowd.hold(seconds)
     return {
         "since": since,
@@ -274,14 +314,13 @@ def main(
     port: Annotated[int, typer.Option()],
     calls: Annotated[int, typer.Option(min=1)],
     out: Annotated[Path, typer.Option()],
-    speech: Annotated[Path, typer.Option(help="The question, int16 at 8 kHz, as numpy saves it.")],
-    last_voiced: Annotated[int, typer.Option(help="Its last voiced sample.")],
+    speech: Annotated[Path, typer.Option(help="What to ask, as save_questions writes it.")],
     first: Annotated[int, typer.Option(help="Number of the first call.")] = 0,
     seconds: Annotated[float, typer.Option()] = 30.0,
 ) -> None:
     """Hold calls; prints a line when the measured stretch begins."""
     gc.disable()
-    result = uvloop.run(run(port, calls, first, seconds, np.load(speech), last_voiced))
+    result = uvloop.run(run(port, calls, first, seconds, load_questions(speech)))
     out.write_text(json.dumps(result))
 
 

@@ -207,17 +207,20 @@ def main(
     ours: Annotated[int, typer.Option(min=1)] = 100,
     pipecat: Annotated[int, typer.Option(min=0)] = PEERS[0].calls,
     livekit: Annotated[int, typer.Option(min=0)] = PEERS[1].calls,
-    seconds: Annotated[float, typer.Option(min=5)] = 30.0,
+    seconds: Annotated[float, typer.Option(min=20, help="An exchange takes some 17.")] = 30.0,
     directory: Annotated[Path, typer.Option(help="Of the peers' environments.")] = ROOT / ".voicegate" / "peers",
     json_file: Annotated[Path | None, typer.Option("--json")] = None,
 ) -> None:
-    """Compare."""
+    """Compare; exit code 1 when a server answered nothing, so that its figures mean nothing."""
     machine, console = this_machine(), Console(width=120)
     calls = {"voicegate": ours, "pipecat": pipecat, "livekit": livekit}
     results = asyncio.run(compare(calls, seconds, directory, console))
     show(console, results)
     planned = {name: getattr(stages, name) for name in dir(stages) if name.endswith("_S") or name == "TOKENS"}
     write_results(json_file, machine, settings={"seconds": seconds, "stages": planned}, results=results)
+    if mute := [each.name for each in results if not each.answers]:
+        console.print(f"no answer from {', '.join(mute)}")
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The figures of the density benchmark from what its callers noted, and the callers' own protocol."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from audiocodecs.g711 import ulaw_encode
 from benchmarks.density import evaluate, gaps_ms, underrun
-from benchmarks.density_client import Caller, framed, frames
+from benchmarks.density_client import Caller, Question, framed, frames, load_questions, save_questions
 from gateway.websocket.rfc6455 import MessageReader, binary_frame, text_frame
 
 FRAME = 0.02
@@ -56,7 +57,7 @@ class Wire:
 
 def test_a_caller_asks_after_the_greeting_and_notes_what_comes() -> None:
     speech = np.arange(480, dtype=np.int16) * 50
-    caller = Caller("x", frames(np.zeros(160, np.int16)), frames(speech), last_voiced=200, slot=0)
+    caller = Caller("x", frames(np.zeros(160, np.int16)), [Question(frames(speech), last_voiced=200)], slot=0)
     wire = Wire()
     caller.connection_made(wire)  # type: ignore[arg-type]
     caller.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + binary_frame(b"greeting"))
@@ -69,18 +70,21 @@ def test_a_caller_asks_after_the_greeting_and_notes_what_comes() -> None:
     heard = [message for each in wire.sent for message in MessageReader(1000).feed(each)]
     assert heard[19:22] == [ulaw_encode(speech[at : at + 160]) for at in (0, 160, 320)]
     assert [turn.sent_ms for turn in caller.turns] == [20 * 20 + 40 / 8]
-    both = stopped + binary_frame(b"a" * 160)
+    both = stopped + binary_frame(b"\xfe" * 160)  # as good as silent
     for at in range(len(both)):
         caller.data_received(both[at : at + 1])
     assert caller.turns[0].stopped_ms == 77
     assert len(caller.turns[0].arrivals) == 1
+    assert caller.turns[0].voiced < 0
+    caller.data_received(binary_frame(ulaw_encode(np.full(160, 3000, np.int16))))
+    assert caller.turns[0].voiced == caller.turns[0].arrivals[1]
     caller.data_received(b"\x88\x02" + (1013).to_bytes(2))
     assert caller.failure
     assert not caller.live
 
 
 def test_a_refused_caller_says_why() -> None:
-    caller = Caller("x", [], [], 0, 0)
+    caller = Caller("x", [], [], 0)
     wire = Wire()
     wire.abort = wire.close  # type: ignore[attr-defined]
     caller.connection_made(wire)  # type: ignore[arg-type]
@@ -91,3 +95,12 @@ def test_a_refused_caller_says_why() -> None:
 
 def test_frames_of_a_client_are_masked() -> None:
     assert MessageReader(10_000).feed(framed(b"x" * 160, 2) + framed(b"hi", 1)) == [b"x" * 160, "hi"]
+
+
+def test_questions_are_found_again_in_their_order(tmp_path: Path) -> None:
+    first, second = np.arange(320, dtype=np.int16), np.full(160, 5000, np.int16)
+    save_questions(tmp_path / "asked.npz", [(first, 300), (second, 20)])
+    found = load_questions(tmp_path / "asked.npz")
+    assert [each.last_voiced for each in found] == [300, 20]
+    heard = [message for question in found for each in question.messages for message in MessageReader(1000).feed(each)]
+    assert heard == [ulaw_encode(first[:160]), ulaw_encode(first[160:]), ulaw_encode(second)]
