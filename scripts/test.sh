@@ -24,14 +24,14 @@ twice() {
 if [ "$#" -gt 0 ]; then
   step "tests";         $bin/pytest "${counted[@]}" "$@"
 else
-  # What computes is spread over the cores; whole conversations mostly wait, two at a time; and what measures a process
+  # What computes is spread over the cores; whole conversations mostly wait, three at a time; and what measures a process
   # under attack has the machine to itself.
   step "unit and contract tests"
   $bin/pytest -q -n 2 --dist loadfile "${counted[@]}" tests/unit tests/contract
   step "integration tests"
   twice -q -n 2 --dist loadfile "${counted[@]}" tests/integration
   step "end-to-end tests"
-  twice -q -n 2 --dist loadfile -m "not alone" tests/e2e
+  twice -q -n 3 --dist loadfile -m "not alone" tests/e2e
   step "end-to-end tests that want the machine to themselves"
   twice -m alone tests/e2e
 fi
