@@ -136,17 +136,18 @@ class Admission:
             self.refused(refusal.code)
             raise
 
-    async def admit_line(self, knock: Knock, *, proven: bool, guarded: bool) -> LinePass:
+    async def admit_line(self, knock: Knock, *, proven: bool, guarded: bool, known: bool = False) -> LinePass:
         """Decide on a connection, or a webhook, of a phone carrier: it names no session. ``proven``: it carries the
         carrier's own proof, else a token of ours is looked for (Bearer, or as the password of HTTP Basic). ``guarded``:
-        the carrier's proofs are set up, so nobody does without.
+        the carrier's proofs are set up, so nobody does without. ``known``: it brings no new call, or one that is yet to
+        be asked for (:meth:`full`), so that load is no reason to refuse it.
 
         Raises:
             RefusedCall: as :meth:`admit`.
             StateUnavailable: a single-use token cannot be checked now.
         """
         try:
-            return await self._admit_line(knock, proven, guarded)
+            return await self._admit_line(knock, proven, guarded, known)
         except RefusedCall as refusal:
             self.refused(refusal.code)
             raise
@@ -173,6 +174,10 @@ class Admission:
         if not await self._spent.spend(name, expires):
             self.refused("token_used")
             raise RefusedCall("token_used", "this proof was used before")
+
+    def full(self, session_id: str) -> bool:
+        """The load of this process forbids this call now; one that it does not forbid is counted as begun."""
+        return self._full(session_id)
 
     def refused(self, code: str) -> None:
         """Count a refusal."""
@@ -213,9 +218,10 @@ class Admission:
             raise RefusedCall("token_used", "this token was good for one call; get a new one")
         return Pass(knock.session_id, claims.agent)
 
-    async def _admit_line(self, knock: Knock, proven: bool, guarded: bool) -> LinePass:
+    async def _admit_line(self, knock: Knock, proven: bool, guarded: bool, known: bool) -> LinePass:
         self._check_draining()
-        self._check_full(knock.session_id)
+        if not known:
+            self._check_full(knock.session_id)
         if not proven:  # all calls of a carrier come from few addresses
             self._check_rate(knock.peer)
         self._check_query(knock)

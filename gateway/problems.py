@@ -45,6 +45,9 @@ REFUSALS: dict[str, tuple[int, str]] = {
 }
 """Code of a refusal before the upgrade: HTTP status and meaning. ``docs/protocols.md`` repeats it."""
 
+PASSING = frozenset(code for code, (status, _) in REFUSALS.items() if status == 503)
+"""Refusals that say nothing about the caller: another time, or another process, may take the call."""
+
 RETRY_AFTER_S = 5.0
 """``Retry-After`` of a 503 that says nothing better."""
 

@@ -16,7 +16,7 @@ from gateway.phone.messages import Once, PhoneCall
 from gateway.phone.parts import PhoneParts, headers_of, knock_of
 from gateway.phone.protocol import Carrier
 from gateway.phone.webhook import Answer, AnswerRule, Incoming, Webhook
-from gateway.problems import problem_response
+from gateway.problems import PASSING, problem_response
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 
 _MAX_BODY_BYTES: Final = 64 * 1024
@@ -38,10 +38,6 @@ class AnswerDoor:
         except RefusedCall as refusal:
             _log.info("phone webhook refused", code=refusal.code, peer=request.remote)
             return problem_response(refusal)
-        except StateUnavailable:
-            self.parts.admission.refused("state_unavailable")
-            message = "the state store is away; new calls cannot be taken"
-            return problem_response(RefusedCall("state_unavailable", message))
 
     async def _answer(self, request: web.Request) -> web.Response:
         carrier = self.phones.carrier(request.match_info["provider"])
@@ -49,9 +45,15 @@ class AnswerDoor:
         if rule is None or request.method not in rule.methods:
             raise RefusedCall("unknown_carrier", f"{carrier.name} has no webhook with {request.method}")
         webhook = await self._read(request)
-        await self._check(request, carrier, rule, webhook)
-        incoming = rule.read(webhook)
-        answer = await self._decide(rule, incoming, webhook.public_url)
+        try:
+            await self._check(request, carrier, rule, webhook)
+            answer = await self._decide(rule, rule.read(webhook), webhook.public_url)
+        except RefusedCall as refusal:
+            answer = self._busy(rule, webhook, refusal)
+        except StateUnavailable:
+            self.parts.admission.refused("state_unavailable")
+            message = "the state store is away; new calls cannot be taken"
+            answer = self._busy(rule, webhook, RefusedCall("state_unavailable", message))
         headers = {"Cache-Control": "no-store", "Content-Type": answer.content_type}
         return web.Response(body=answer.body, headers=headers)
 
@@ -62,18 +64,37 @@ class AnswerDoor:
             proof = rule.verify(webhook, self.parts.clock.utc().timestamp())
         except RefusedCall as refusal:
             forgery = refusal
-        knock = knock_of(request, carrier.name)
-        line = await self.parts.admission.admit_line(knock, proven=forgery is None, guarded=carrier.guarded)
+        knock, proven = knock_of(request, carrier.name), forgery is None
+        known = (proven or not carrier.guarded) and await self._goes_on(rule.read(webhook))
+        line = await self.parts.admission.admit_line(knock, proven=proven, guarded=carrier.guarded, known=known)
         if forgery is not None and not (line.vouched or line.anonymous):
             self.parts.admission.refused(forgery.code)
             raise forgery
         if proof is not None:
             await self.parts.admission.spend_once(proof.key, proof.expires)
 
+    async def _goes_on(self, incoming: Incoming) -> bool:
+        """It asks nothing of us but the end of a call, or the rest of one that we have."""
+        call = incoming.call
+        return incoming.over or (
+            incoming.returned and await self.phones.capabilities.held(call.provider, call.call_id) is not None
+        )
+
+    def _busy(self, rule: AnswerRule, webhook: Webhook, refusal: RefusedCall) -> Answer:
+        """What the caller hears of a refusal that is not his fault; any other is raised again."""
+        answer = rule.refuse(rule.read(webhook)) if refusal.code in PASSING else None
+        if answer is None:
+            raise refusal
+        _log.info("phone call told that no line is free", code=refusal.code)
+        return answer
+
     async def _decide(self, rule: AnswerRule, incoming: Incoming, public_url: str) -> Answer:
         call, capabilities = incoming.call, self.phones.capabilities
-        if incoming.over or (incoming.returned and await capabilities.held(call.provider, call.call_id) is None):
+        if incoming.over:
             return rule.hang_up(incoming)
+        if incoming.returned and await capabilities.held(call.provider, call.call_id) is None:
+            # One that never began, because its stream was refused, is told so; else the conversation is over.
+            return (rule.refuse(incoming) if self.parts.load.full else None) or rule.hang_up(incoming)
         grant = _grant(call, self.phones.numbers.agent_for(call.called), incoming.returned)
         token = await capabilities.grant(grant, incoming.token)
         stream_url = f"{public_url.replace('http', 'ws', 1)}/phone/{call.provider}"

@@ -83,11 +83,13 @@ class PhoneDoor:
         except RefusedCall as refusal:
             self.parts.admission.refused(refusal.code)
             raise
-        knock = knock_of(request, carrier.name)
-        line = await self.parts.admission.admit_line(knock, proven=bool(vouched), guarded=carrier.guarded)
+        knock, admission = knock_of(request, carrier.name), self.parts.admission
+        promised = carrier.answer is not None  # perhaps, by its webhook: known once the call says which it is
+        line = await admission.admit_line(knock, proven=bool(vouched), guarded=carrier.guarded, known=promised)
         if isinstance(vouched, Once):
-            await self.parts.admission.spend_once(vouched.key, vouched.expires)
-        return Standing(line.vouched, line.anonymous, upgrade.token, line.agent)
+            await admission.spend_once(vouched.key, vouched.expires)
+        full = (lambda: admission.full(carrier.name)) if promised else (lambda: False)
+        return Standing(line.vouched, line.anonymous, upgrade.token, line.agent, full)
 
     def _upgrade(self, request: web.Request) -> Upgrade:
         path, _, query = request.raw_path.partition("?")

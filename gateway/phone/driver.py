@@ -40,6 +40,7 @@ from gateway.phone.mouth import Mouth
 from gateway.phone.protocol import PhoneProtocol
 from gateway.phone.reception import Reception, Standing
 from gateway.phone.wire import Wire
+from gateway.problems import PASSING
 from gateway.websocket.ending import Ending, Exit, Farewell, MustClose
 from gateway.websocket.frames import FrameFeed, Hears
 from gateway.websocket.limits import InputMeter, SocketLimits
@@ -264,7 +265,7 @@ class PhoneDriver:
             conversation = await self._reception.join(began, self._standing, confirms=self._protocol.traits.buffers)
         except (RefusedCall, StateUnavailable) as refusal:
             self._send(self._protocol.refused(refusal.code))
-            code = CloseCode.TRY_AGAIN if refusal.code in _LATER else CloseCode.POLICY
+            code = CloseCode.TRY_AGAIN if refusal.code in PASSING else CloseCode.POLICY
             raise MustClose(Ending(code, str(refusal), "none")) from refusal
         self._hold(conversation.session_id, self._leaving)
         heard, spoken = began.heard, began.spoken
@@ -349,9 +350,6 @@ class PhoneDriver:
         self._telemetry.counter(
             "voicegate_phone_ignored_total", "Messages of carriers without effect", provider=self._provider, code=code
         ).inc()
-
-
-_LATER: Final = frozenset({"busy", "draining", "not_ready", "state_unavailable"})
 
 
 def _wait_for_the_tick() -> None:

@@ -1,5 +1,6 @@
 """Whether a phone call may begin, which agent gets it, and whether it goes on with a conversation it had before."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,6 +30,8 @@ class Standing:
     """From the path."""
     agent: str = ""
     """The only agent that may be talked to; empty: any."""
+    full: Callable[[], bool] = lambda: False
+    """The load forbids a new call. A call that was promised by an answer webhook, or goes on, is not new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Reception:
         """The conversation for this call, new or continued.
 
         Raises:
-            RefusedCall: ``unauthorized``, ``token_used``, ``foreign_call``, ``gone``, or what the calls refuse with.
+            RefusedCall: ``unauthorized``, ``token_used``, ``foreign_call``, ``gone``, ``busy``, or what the calls
+                refuse with.
             StateUnavailable: the token cannot be checked now.
         """
         grant = await self._redeem(began.call, standing)
@@ -55,6 +59,8 @@ class Reception:
                 return conversation
         if grant is not None and grant.returned:
             raise RefusedCall("gone", "the call came back, but its conversation has ended")
+        if grant is None and standing.full():
+            raise RefusedCall("busy", "this process is at its limit")
         routed = (grant.agent if grant is not None else "") or self.numbers.agent_for(began.call.called)
         agent = standing.agent or routed
         conversation = await self.calls.attach(_request(began, new_session_id(), confirms, agent=agent))

@@ -7,10 +7,13 @@ then :meth:`AnswerRule.read`, hand out a capability bound to the call id (good o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
 from gateway.phone.messages import Once, PhoneCall
+
+BUSY_LINE: Final = "All our lines are busy at the moment. Please call again in a few minutes. Goodbye."
+"""What a caller hears who cannot be given a busy tone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +105,9 @@ class AnswerRule(Protocol):
 
     def hang_up(self, incoming: Incoming) -> Answer:
         """The verb that ends the call."""
+        ...
+
+    def refuse(self, incoming: Incoming) -> Answer | None:
+        """No line is free: a busy tone, which costs the caller nothing, or :data:`BUSY_LINE` where the call has been
+        answered already or the carrier has no tone. None: it has neither, and goes by its own flow after a 503."""
         ...

@@ -53,3 +53,7 @@ class AudioSocketAnswer:
     def hang_up(self, incoming: Incoming) -> Answer:
         """No UUID: the dial plan goes on without us."""
         return Answer(_TEXT, b"")
+
+    def refuse(self, incoming: Incoming) -> Answer:
+        """The same: ``CURL()`` would take the words of a 503 for a UUID. A dial plan says ``Busy()`` there."""
+        return self.hang_up(incoming)

@@ -78,7 +78,8 @@ class AudioSocketDoor:
         peer = writer.get_extra_info("peername")
         knock = Knock(session_id=NAME, peer=str(peer[0]) if peer else "", host=self.config.host)
         # Whether the call may begin is decided when its UUID comes; here it is only whether there is room.
-        await self.parts.admission.admit_line(knock, proven=False, guarded=True)
-        standing = Standing(vouched=False, anonymous=self.config.open)
+        admission = self.parts.admission
+        await admission.admit_line(knock, proven=False, guarded=True, known=True)
+        standing = Standing(vouched=False, anonymous=self.config.open, full=lambda: admission.full(NAME))
         with self.parts.admission.seat(), self.parts.connections.member() as leaving:
             await carry_call(self.parts, self.phones, line, protocol, standing, leaving, provider=NAME)

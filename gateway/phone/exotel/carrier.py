@@ -70,6 +70,9 @@ class ExotelAnswer:
         """Exotel knows no such answer: without an address the applet ends."""
         return Answer("application/json", b"{}")
 
+    def refuse(self, incoming: Incoming) -> None:
+        """The applet that fails hands the call to the next one of its flow, where a line may be spoken."""
+
 
 def exotel(config: ExotelConfig) -> Carrier:
     """The carrier. The credentials of the address prove a stream, or a token of our answer does."""

@@ -7,7 +7,7 @@ from gateway.phone.fields import MAX_FIELD_CHARACTERS
 from gateway.phone.messages import PhoneCall
 from gateway.phone.plivo.protocol import NAME
 from gateway.phone.plivo.signature import is_signed
-from gateway.phone.webhook import Answer, Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Answer, Incoming, Webhook
 from voicegate.kernel.errors import RefusedCall
 
 _OVER = frozenset({"completed", "busy", "failed", "timeout", "no-answer", "cancel", "rejected"})
@@ -55,6 +55,12 @@ class PlivoAnswer:
 
     def hang_up(self, incoming: Incoming) -> Answer:
         return _xml("<Hangup/>")
+
+    def refuse(self, incoming: Incoming) -> Answer:
+        """A ``<Hangup>`` that comes first rejects a call that nobody has answered (Plivo, "Hangup XML")."""
+        if incoming.call.direction == "outbound":
+            return _xml(f"<Speak>{BUSY_LINE}</Speak><Hangup/>")
+        return _xml('<Hangup reason="busy"/>')
 
 
 def dial(number: str) -> Answer:

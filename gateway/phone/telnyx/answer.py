@@ -9,7 +9,7 @@ from gateway.phone.fields import MAX_FIELD_CHARACTERS
 from gateway.phone.messages import Direction, PhoneCall
 from gateway.phone.telnyx.protocol import NAME, TOKEN
 from gateway.phone.telnyx.signature import is_signed
-from gateway.phone.webhook import Answer, Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Answer, Incoming, Webhook
 from voicegate.kernel.errors import RefusedCall
 
 _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -59,6 +59,12 @@ class TelnyxAnswer:
 
     def hang_up(self, incoming: Incoming) -> Answer:
         return _texml("<Hangup/>")
+
+    def refuse(self, incoming: Incoming) -> Answer:
+        """As Twilio's (Telnyx, "TeXML: Reject")."""
+        if incoming.call.direction == "outbound":
+            return _texml(f"<Say>{BUSY_LINE}</Say><Hangup/>")
+        return _texml('<Reject reason="busy"/>')
 
 
 def _texml(verbs: str) -> Answer:

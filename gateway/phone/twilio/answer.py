@@ -8,7 +8,7 @@ from gateway.phone.fields import MAX_FIELD_CHARACTERS
 from gateway.phone.messages import Direction, PhoneCall
 from gateway.phone.twilio.protocol import NAME, TOKEN
 from gateway.phone.twilio.signature import is_signed
-from gateway.phone.webhook import Answer, Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Answer, Incoming, Webhook
 from voicegate.kernel.errors import RefusedCall
 
 RETURNED: Final = "returned"
@@ -56,6 +56,12 @@ class TwilioAnswer:
 
     def hang_up(self, incoming: Incoming) -> Answer:
         return _twiml("<Hangup/>")
+
+    def refuse(self, incoming: Incoming) -> Answer:
+        """``<Reject>`` is for calls that nobody has answered yet (Twilio, "TwiML Voice: Reject")."""
+        if incoming.returned or incoming.call.direction == "outbound":
+            return _twiml(f"<Say>{BUSY_LINE}</Say><Hangup/>")
+        return _twiml('<Reject reason="busy"/>')
 
 
 def _twiml(verbs: str) -> Answer:

@@ -14,7 +14,7 @@ from gateway.phone.fields import text_in
 from gateway.phone.messages import Once, PhoneCall
 from gateway.phone.vonage.protocol import CALL_ID, CALLED, CALLER, DIRECTION, NAME, TOKEN
 from gateway.phone.vonage.signature import VonageKeys, query_payload, verify
-from gateway.phone.webhook import Answer, Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Answer, Incoming, Webhook
 from voicegate.kernel.errors import RefusedCall
 
 _JSON = "application/json"
@@ -72,6 +72,10 @@ class VonageAnswer:
     def hang_up(self, incoming: Incoming) -> Answer:
         """Nothing to do: Vonage ends a call whose NCCO is empty."""
         return _answer([])
+
+    def refuse(self, incoming: Incoming) -> Answer:
+        """An NCCO has no busy tone."""
+        return _answer([{"action": "talk", "text": BUSY_LINE}])
 
 
 def _fields(request: Webhook) -> Mapping[str, object]:

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from prometheus_client import CollectorRegistry
 
 from gateway.config import GatewayConfig
+from gateway.load import LoadGauge
 from gateway.parts import build_parts
 from gateway.phone.audiosocket.listener import audiosocket_listener
 from gateway.phone.capability import NotesHere
@@ -34,6 +35,14 @@ class Ringing(Served):
     """A running gateway, its calls, and where AudioSocket listens."""
 
     audiosocket_port: int = 0
+    load: LoadGauge = field(default_factory=LoadGauge)
+
+    def fill(self) -> None:
+        """No new call is taken from now on."""
+        while not self.load.full:
+            for _ in range(10):
+                self.load.observe(1.0)
+            self.load.judge()
 
     def target(self, via: Any, **fields: Any) -> PhoneTarget:
         """A carrier that calls this gateway over a short wire."""
@@ -64,7 +73,7 @@ async def ringing(
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
         line = audiosocket_config(values)
         port = 0 if line is None else await stack.enter_async_context(audiosocket_listener(parts, phones, line, tasks))
-        yield Ringing(gateway, calls, registry, port)
+        yield Ringing(gateway, calls, registry, port, parts.load)
 
 
 def tone(seconds: float, rate_hz: int) -> Samples:

@@ -38,6 +38,7 @@ def test_the_uuid_names_the_call_and_is_its_capability(request_: Webhook) -> Non
     assert incoming.token == CALL
     assert RULE.connect(incoming, stream_url="", token=CALL).body == CALL.encode()
     assert RULE.hang_up(incoming).body == b""
+    assert RULE.refuse(incoming).body == b""
 
 
 def test_too_many_fields_are_refused() -> None:

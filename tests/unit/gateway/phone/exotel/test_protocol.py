@@ -78,6 +78,7 @@ def test_the_applet_asks_for_the_address() -> None:
     answer = rule.connect(incoming, stream_url="wss://gate.example.com/phone/exotel", token="t0k")
     assert answer == Answer("application/json", b'{"url":"wss://gate.example.com/phone/exotel/t0k"}')
     assert json.loads(rule.hang_up(incoming).body) == {}
+    assert rule.refuse(incoming) is None  # type: ignore[func-returns-value]  # the port allows an answer
     posted = webhook(body=b"CallSid=C2&From=1&To=2&Direction=outbound-dial", method="POST")
     assert rule.read(posted).call == PhoneCall("exotel", "C2", caller="1", called="2", direction="outbound")
 

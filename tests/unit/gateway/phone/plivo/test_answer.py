@@ -10,7 +10,7 @@ from plivo.utils.signature_v3 import construct_get_url, construct_post_url, get_
 from gateway.phone.messages import PhoneCall
 from gateway.phone.plivo.answer import PlivoAnswer, dial
 from gateway.phone.plivo.signature import is_signed, sign
-from gateway.phone.webhook import Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Incoming, Webhook
 from voicegate.kernel.errors import RefusedCall
 
 TOKEN, NONCE = "0123456789abcdef", "12345678901234567890"
@@ -65,6 +65,9 @@ def test_a_call_is_connected_with_the_token_in_the_path() -> None:
         'streamTimeout="86400">wss://gate.example.com/phone/plivo/t0k</Stream></Response>'
     )
     assert rule().hang_up(incoming).body.endswith(b"<Response><Hangup/></Response>")
+    assert rule().refuse(incoming).body.endswith(b'<Response><Hangup reason="busy"/></Response>')
+    outbound = Incoming(PhoneCall("plivo", "C1", direction="outbound"))
+    assert rule().refuse(outbound).body.endswith(f"<Speak>{BUSY_LINE}</Speak><Hangup/></Response>".encode())
 
 
 def test_a_transferred_call_gets_the_verb_that_dials() -> None:

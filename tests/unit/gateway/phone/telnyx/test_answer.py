@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.phone.messages import PhoneCall
 from gateway.phone.telnyx.answer import TelnyxAnswer
 from gateway.phone.telnyx.signature import STALE_S, read_public_key
-from gateway.phone.webhook import Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Incoming, Webhook
 from voicegate.kernel.errors import ConfigError, RefusedCall
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -40,6 +40,9 @@ def test_a_signed_webhook_is_connected() -> None:
         '<Parameter name="token" value="t0k"/></Stream></Connect></Response>'
     )
     assert rule().hang_up(incoming).body.endswith(b"<Response><Hangup/></Response>")
+    assert rule().refuse(incoming).body.endswith(b'<Response><Reject reason="busy"/></Response>')
+    outbound = Incoming(PhoneCall("telnyx", "C1", direction="outbound"))
+    assert rule().refuse(outbound).body.endswith(f"<Say>{BUSY_LINE}</Say><Hangup/></Response>".encode())
 
 
 def test_the_control_id_comes_first_and_an_ended_call_is_over() -> None:

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
+from twilio.twiml.voice_response import VoiceResponse
 
 from gateway.phone.messages import PhoneCall
 from gateway.phone.protocol import Upgrade
 from gateway.phone.twilio.answer import TwilioAnswer
 from gateway.phone.twilio.carrier import TwilioConfig, twilio
 from gateway.phone.twilio.signature import is_signed, sign, variants
-from gateway.phone.webhook import Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Incoming, Webhook
 from voicegate.kernel.errors import RefusedCall
 
 TOKEN = "0123456789abcdef"
@@ -99,6 +100,23 @@ def test_a_call_is_connected_and_comes_back_to_us() -> None:
         "</Connect></Response>"
     )
     assert rule.hang_up(incoming).body.endswith(b"<Response><Hangup/></Response>")
+
+
+def test_a_call_that_cannot_be_taken_gets_a_busy_tone_and_one_that_was_answered_a_line() -> None:
+    busy, line = VoiceResponse(), VoiceResponse()
+    busy.reject(reason="busy")
+    line.say(BUSY_LINE)
+    line.hangup()
+    rule, ringing = TwilioAnswer(TOKEN), PhoneCall("twilio", "CA1", direction="inbound")
+    told = [
+        rule.refuse(each).body.decode().replace("/>", " />")
+        for each in (
+            Incoming(ringing),
+            Incoming(ringing, returned=True),
+            Incoming(PhoneCall("twilio", "CA1", direction="outbound")),
+        )
+    ]
+    assert told == [str(busy), str(line), str(line)], "as Twilio's library writes it"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.phone.messages import Once, PhoneCall
 from gateway.phone.vonage.answer import VonageAnswer
 from gateway.phone.vonage.signature import VonageKeys
-from gateway.phone.webhook import Incoming, Webhook
+from gateway.phone.webhook import BUSY_LINE, Incoming, Webhook
 from voicegate.client.carriers.signatures import vonage as token_of
 from voicegate.kernel.errors import RefusedCall
 
@@ -94,6 +94,10 @@ def test_the_ncco_byte_by_byte() -> None:
 
 def test_an_empty_ncco_ends_the_call() -> None:
     assert json.loads(RULE.hang_up(Incoming(CALL)).body) == []
+
+
+def test_a_call_that_cannot_be_taken_is_told_so() -> None:
+    assert json.loads(RULE.refuse(Incoming(CALL)).body) == [{"action": "talk", "text": BUSY_LINE}]
 
 
 def test_the_hash_is_that_of_the_body() -> None:
