@@ -8,14 +8,18 @@ security), or as ourselves (``voicegate_system``, for logging in and background 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
+from psycopg import OperationalError
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from control_api.db.address import is_pooled, plain_address
 from control_api.db.models import every
+from control_api.db.watched import Patience, WatchedConnection
+from control_api.degradation.breaker import Breaker
+from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.errors import VoicegateError
 
 _Role = Literal["voicegate_control", "voicegate_system"]
@@ -27,9 +31,16 @@ METADATA = every.METADATA
 
 
 class DatabaseAway(VoicegateError):
-    """The database cannot be used now; a repetition may succeed."""
+    """The database cannot be used now; a repetition may succeed.
+
+    ``lost``: the connection has gone, so that others will fare no better.
+    """
 
     code = "database_unavailable"
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +50,27 @@ class DatabaseConfig:
     overflow: int = 30
     recycle_s: int = 300
     wait_s: float = 3.0
-    """Longest wait for a connection of the pool, and for one to be made."""
+    """Longest wait for a connection of the pool."""
+    answer_s: float = 2.0
+    """Longest wait for a connection to be made (libpq knows no shorter one), and for the first answer on one."""
     statement_timeout_ms: int = 5_000
 
 
 class Database:
-    """Sessions of the pool. Close it with :meth:`aclose`."""
+    """Sessions of the pool. Close it with :meth:`aclose`.
 
-    def __init__(self, config: DatabaseConfig) -> None:
-        driver: dict[str, object] = {"connect_timeout": max(1, round(config.wait_s))}
+    While the database is away, all but one attempt in a second are refused at once.
+    """
+
+    def __init__(self, config: DatabaseConfig, clock: Clock | None = None) -> None:
+        self.breaker = Breaker(clock or SystemClock())
+        self._patience = Patience(
+            config.answer_s, config.statement_timeout_ms / 1000 + config.answer_s, self.breaker.failed
+        )
+        driver: dict[str, object] = {
+            "connect_timeout": max(2, round(config.answer_s)),
+            "async_creator_fn": self._connect,
+        }
         if is_pooled(config.url):
             driver["prepare_threshold"] = None
         self._engine = create_async_engine(
@@ -65,6 +88,13 @@ class Database:
 
     async def aclose(self) -> None:
         await self._engine.dispose()
+
+    async def _connect(self, *address: Any, **options: Any) -> WatchedConnection:
+        if self.breaker.refuses:  # the ping of the pool has just found it away: connecting would only wait longer
+            raise OperationalError("the database was away a moment ago")
+        connection = await WatchedConnection.connect(*address, **options)
+        connection.patience = self._patience
+        return connection
 
     @asynccontextmanager
     async def organization(self, organization_id: UUID) -> AsyncIterator[AsyncSession]:
@@ -87,17 +117,39 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def _transaction(self, role: _Role, organization: str) -> AsyncIterator[AsyncSession]:
-        with database_errors():
-            async with self._sessions.begin() as session:
-                values = {"role": role, "organization": organization, "timeout": self._timeout}
-                await session.execute(_WORK_AS, values)
-                yield session
+    async def _transaction(self, role: _Role, organization: str, *, now: bool = False) -> AsyncIterator[AsyncSession]:
+        if not self.breaker.lets_through(now=now):
+            raise DatabaseAway("the database was away a moment ago")
+        values = {"role": role, "organization": organization, "timeout": self._timeout}
+        try:
+            with database_errors():
+                async with self._sessions.begin() as session:
+                    await self._open(session, values)
+                    yield session
+        except DatabaseAway as away:
+            if away.lost:
+                self.breaker.failed()
+            raise
+
+    async def _open(self, session: AsyncSession, values: dict[str, str]) -> None:
+        try:
+            await session.execute(_WORK_AS, values)
+        except (exc.OperationalError, exc.InterfaceError) as error:
+            raise DatabaseAway(_why(error), lost=True) from error
+        self.breaker.succeeded()
 
     async def answers(self) -> bool:
         """Whether a transaction can be made."""
         try:
             async with self.system():
+                return True
+        except DatabaseAway:
+            return False
+
+    async def look(self) -> bool:
+        """As :meth:`answers`, but also while requests are refused: for whoever watches over it."""
+        try:
+            async with self._transaction("voicegate_system", "", now=True):
                 return True
         except DatabaseAway:
             return False
@@ -108,9 +160,15 @@ def database_errors() -> Iterator[None]:
     """What keeps the database from answering becomes :class:`DatabaseAway`; everything else stays."""
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        raise DatabaseAway(f"the database cannot be used: {type(error.__cause__ or error).__name__}") from error
+    except exc.TimeoutError as error:  # all connections of the pool are in use: that is our own haste
+        raise DatabaseAway(_why(error)) from error
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        raise DatabaseAway(_why(error), lost=error.connection_invalidated) from error
     except exc.DBAPIError as error:
         if error.connection_invalidated:
-            raise DatabaseAway("the database has closed the connection") from error
+            raise DatabaseAway("the database has closed the connection", lost=True) from error
         raise
+
+
+def _why(error: Exception) -> str:
+    return f"the database cannot be used: {type(error.__cause__ or error).__name__}"

@@ -1,6 +1,7 @@
 """A database or a Redis that is away: what is refused, what goes on, and that nothing is lost."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import psycopg
@@ -29,11 +30,21 @@ async def connections(server: str, name: str, allowed: bool) -> None:
             await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
 
 
+async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 10.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
 async def test_without_the_database_requests_are_told_to_come_again(
     own_world: World, postgres_url: str, database_url: str
 ) -> None:
     name = database_url.partition("@/")[2].partition("?")[0]
     owner = own_world.user()
+
+    async def owner_reads() -> bool:
+        return (await owner.get("/agents")).status == 200
+
     assert (await owner.post("/agents", {"name": "A"})).status == 201
     await connections(postgres_url, name, allowed=False)
     try:
@@ -43,6 +54,7 @@ async def test_without_the_database_requests_are_told_to_come_again(
         assert (await own_world.anybody().get("/health/live")).status == 200
     finally:
         await connections(postgres_url, name, allowed=True)
+    await until(owner_reads)
     listed = await owner.get("/agents")
     assert [each["name"] for each in listed.body["items"]] == ["A"]
 
