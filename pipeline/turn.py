@@ -20,6 +20,8 @@ from pipeline.backchannel import is_backchannel
 from pipeline.ports import Transcription
 from pipeline.turn_messages import (
     CallBegan,
+    CallerMuted,
+    CallerUnmuted,
     CancelReply,
     CommitTranscript,
     CommitTurn,
@@ -28,6 +30,7 @@ from pipeline.turn_messages import (
     EndOrdered,
     HungUp,
     InterimHeard,
+    LastWordsOrdered,
     MarkAnswered,
     MarkTranscript,
     Notify,
@@ -59,6 +62,8 @@ from voicegate.kernel.ids import ReplyId, TurnId
 
 _BY_AGENT: Final = frozenset({"answer", "greeting", "idle", "resume"})
 """Kinds of reply that prove, once heard to the end, that agent and voice work."""
+_MATTERS_TO_THE_LAST: Final = (ReplyAudible, ReplyStarved, ReplyDrained, ReplyFailed, HungUp, TimePassed)
+"""While last words are said, nothing else changes that the call ends with them."""
 
 
 class TurnMachine:
@@ -77,6 +82,8 @@ class TurnMachine:
         self._quiet_since: float | None = None
         self._prompts = 0
         self._failures = 0
+        self._muted = False
+        self._leaving = False
         self._ended = False
 
     # --- what the driver may ask ---
@@ -90,7 +97,7 @@ class TurnMachine:
             return self._utterance.deadline(self._config, paused=self._paused)
         if self._reply:
             return self._reply.deadline(self._config)
-        if self._quiet_since is None or not self._config.idle_s:
+        if self._quiet_since is None or self._muted or not self._config.idle_s:
             return None
         return self._quiet_since + self._config.idle_s
 
@@ -111,7 +118,7 @@ class TurnMachine:
 
     def handle(self, event: TurnEvent) -> list[TurnCommand]:
         """Take one event, return what is to be done, in order."""
-        if self._ended:
+        if self._ended or (self._leaving and not isinstance(event, _MATTERS_TO_THE_LAST)):
             return []
         commands = list(self._handle(event))
         self._ended = any(isinstance(command, EndCall) for command in commands)
@@ -135,10 +142,8 @@ class TurnMachine:
                 self._quiet_since = at
                 if opening:
                     yield from self._speak(at, opening)
-            case SayOrdered(_, text):
-                self._orders.append(text)
-                if self._utterance is None:
-                    yield from self._drop_reply("replaced")
+            case SayOrdered() | LastWordsOrdered() | CallerMuted() | CallerUnmuted():
+                yield from self._on_order(event)
             case ReplyStopped(at):
                 yield from self._drop_reply("stopped")
                 self._quiet_since, self._prompts = at, 0
@@ -187,6 +192,31 @@ class TurnMachine:
                 reply.audible, reply.silent_since = False, at
             case _:
                 yield from self._drained(event, reply)
+
+    # --- an operator orders ---
+
+    def _on_order(self, event: SayOrdered | LastWordsOrdered | CallerMuted | CallerUnmuted) -> Iterator[TurnCommand]:
+        match event:
+            case SayOrdered(_, text, interrupt):
+                self._orders.append(text)
+                if interrupt and self._utterance is None:
+                    yield from self._drop_reply("replaced")
+            case LastWordsOrdered(at, text, reason):
+                yield from self._say_goodbye(at, text, reason)
+            case CallerMuted():
+                self._muted = True
+            case _:
+                self._muted, self._quiet_since, self._prompts = False, event.at, 0
+
+    def _say_goodbye(self, at: float, text: str, reason: str) -> Iterator[TurnCommand]:
+        yield from self._drop_reply("replaced")
+        yield from self._record()
+        if self._utterance:
+            self._utterance = None
+            yield DiscardTranscript()
+        self._orders.clear()
+        self._leaving = True
+        yield from self._speak(at, "say", text, reason)
 
     # --- the caller speaks ---
 
@@ -328,11 +358,12 @@ class TurnMachine:
                 self._paused = True
                 yield PausePlayout()
 
-    def _speak(self, at: float, kind: ReplyKind, text: str = "") -> Iterator[TurnCommand]:
-        """The agent takes the floor of its own accord."""
+    def _speak(
+        self, at: float, kind: ReplyKind, text: str = "", end_reason: str | None = None
+    ) -> Iterator[TurnCommand]:
+        """The agent takes the floor of its own accord; with ``end_reason`` the call ends with it."""
         reply = self._new_reply(kind)
-        if kind == "farewell":
-            reply.end_reason = "idle"
+        reply.end_reason = end_reason
         yield StartReply(reply.id, kind, text)
         yield from self._release(at, reply)
 
@@ -431,6 +462,6 @@ class TurnMachine:
         if self._prompts <= self._config.idle_prompts:
             yield from self._speak(at, kind)
         elif self._prompts == self._config.idle_prompts + 1:
-            yield from self._speak(at, "farewell")
+            yield from self._speak(at, "farewell", end_reason="idle")
         else:
             yield EndCall("idle")

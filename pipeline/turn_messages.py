@@ -85,10 +85,33 @@ class ReplyStopped:
 
 @dataclass(frozen=True, slots=True)
 class SayOrdered:
-    """An operator makes the agent say something: in place of its reply, but never over the caller's words."""
+    """An operator makes the agent say something, never over the caller's words."""
 
     at: float
     text: str
+    interrupt: bool = True
+    """In place of the agent's reply; else once it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastWordsOrdered:
+    """The call ends with these words of the agent, whatever is being said."""
+
+    at: float
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerMuted:
+    """The caller is not heard from now on, so that nobody may ask why they are silent."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallerUnmuted:
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +179,9 @@ TurnEvent: TypeAlias = (
     | TextGiven
     | ReplyStopped
     | SayOrdered
+    | LastWordsOrdered
+    | CallerMuted
+    | CallerUnmuted
     | ReplyAudible
     | ReplyStarved
     | ReplyDrained

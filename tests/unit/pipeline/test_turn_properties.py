@@ -19,6 +19,8 @@ from pipeline.ports import Transcription
 from pipeline.turn import TurnMachine
 from pipeline.turn_messages import (
     CallBegan,
+    CallerMuted,
+    CallerUnmuted,
     CancelReply,
     CommitTranscript,
     CommitTurn,
@@ -27,6 +29,7 @@ from pipeline.turn_messages import (
     EndOrdered,
     HungUp,
     InterimHeard,
+    LastWordsOrdered,
     MarkAnswered,
     MarkTranscript,
     Notify,
@@ -137,6 +140,7 @@ class Driver(RuleBasedStateMachine):
         self.machine = TurnMachine()
         self.speaking = False
         self.since = 0.0
+        self.muted = False
         self.log: list[tuple[TurnEvent, list[TurnCommand]]] = []
 
     # --- plumbing ---
@@ -246,6 +250,29 @@ class Driver(RuleBasedStateMachine):
 
     @precondition(lambda self: self.alive)
     @rule()
+    def operator_says_in_due_time(self) -> None:
+        self.deliver(SayOrdered(self.now, "we close at nine", interrupt=False))
+
+    @precondition(lambda self: self.alive and len(self.log) > 20)
+    @rule()
+    def operator_ends_the_call(self) -> None:
+        self.deliver(LastWordsOrdered(self.now, "goodbye", "operator"))
+        assert self.world.reply is not None
+
+    @precondition(lambda self: self.alive)
+    @rule()
+    def operator_mutes_the_caller(self) -> None:
+        self.muted = True
+        self.deliver(CallerMuted(self.now))
+
+    @precondition(lambda self: self.alive and self.muted)
+    @rule()
+    def operator_unmutes_the_caller(self) -> None:
+        self.muted = False
+        self.deliver(CallerUnmuted(self.now))
+
+    @precondition(lambda self: self.alive)
+    @rule()
     def stop_button(self) -> None:
         self.deliver(ReplyStopped(self.now))
 
@@ -298,7 +325,8 @@ class Driver(RuleBasedStateMachine):
             return
         deadline = self.machine.deadline
         audible = self.playing and self.world.audible
-        if self.log and not audible:
+        at_rest = self.machine.at_rest and self.muted
+        if self.log and not audible and not at_rest:
             assert deadline is not None, "silence without a deadline"
             bound = 120.0 if self.speaking else 12.0
             assert deadline <= self.now + bound
@@ -328,6 +356,8 @@ class Driver(RuleBasedStateMachine):
         bound = SPEECH_BOUND_S if self.speaking else SILENCE_BOUND_S
         if self.playing and self.world.audible:
             self.deliver(ReplyStarved(self.now, self.open_reply))
+        if self.muted:
+            self.operator_unmutes_the_caller()
         start = self.now
         while not self.world.ended and self.machine.deadline is not None:
             self.pass_time(max(self.now, self.machine.deadline))
