@@ -45,7 +45,7 @@ _REFUSALS = {
 }
 """Codes of the state store to codes of the gateway."""
 
-_HUNG_UP_S = 1.0
+_HUNG_UP_S = 2.0
 """Longest wait for a call that may be ending."""
 
 
@@ -255,7 +255,7 @@ class CallRegistry:
             memory = remembered(beginning.entries, beginning.events)
             lines: list[bytes] = []
             record = None
-            if self._config.record_to is not None:
+            if self._config.record_to is not None and cast.config.allowance.recordings:
                 record = Recorder(lines.append, cast.config.turn, first_turn=memory.first_turn).record
             session = Session(setup_of(beginning, memory, record), cast.engines, cast.config, reporter, self._clock)
 
@@ -282,7 +282,7 @@ class CallRegistry:
                 await log.stored()
             finally:
                 limit.cancel()
-                if self._config.record_to is not None:
+                if record is not None and self._config.record_to is not None:
                     name = f"{request.session_id}-{beginning.next_seq}.jsonl"
                     await asyncio.to_thread(_save, self._config.record_to / name, lines)
             _log.info("call_ended", reason=reason)

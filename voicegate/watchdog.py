@@ -111,6 +111,6 @@ class Watchdog:
         return [f"{entry.filename}:{entry.lineno} {entry.name}" for entry in reversed(entries)]
 
     def _report(self, event: str, lasted_s: float, stack: list[str], ids: tuple[str, ...]) -> None:
-        _log.warning(
-            event, stalled_ms=round(lasted_s * 1000), calls=len(ids), session_ids=ids[:_SHOWN_CALLS], stack=stack
-        )
+        # Not "stack": structlog's columns for a terminal keep that name for a text.
+        shown = ids[:_SHOWN_CALLS]
+        _log.warning(event, stalled_ms=round(lasted_s * 1000), calls=len(ids), session_ids=shown, stalled_in=stack)

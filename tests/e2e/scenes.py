@@ -10,7 +10,7 @@ from typing import Generic, ParamSpec
 
 _P = ParamSpec("_P")
 
-AT_ONCE = 6
+AT_ONCE = 4
 """Scenes that play at the same time: a gateway that starts loads models, and may halt the others for a moment."""
 
 

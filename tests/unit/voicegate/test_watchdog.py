@@ -1,11 +1,15 @@
 """The watchdog against real stalls of a real loop."""
 
 import asyncio
+import io
+import logging
 import time
 from dataclasses import dataclass
 
+import pytest
 import structlog.testing
 
+from voicegate.kernel.observability.logs import LogConfig, configure_logs
 from voicegate.kernel.telemetry import NoTelemetry
 from voicegate.watchdog import watch_loop
 
@@ -25,7 +29,7 @@ async def test_a_stall_is_reported_with_its_stack_and_the_calls_it_hurt() -> Non
         a_defect(0.3)
         await asyncio.sleep(0.1)
     (report,) = [log for log in logs if log["event"] == "the event loop stalled"]
-    assert any(line.endswith(" a_defect") for line in report["stack"]), report["stack"]
+    assert any(line.endswith(" a_defect") for line in report["stalled_in"]), report["stalled_in"]
     assert 250 <= report["stalled_ms"] < 3000
     assert (report["calls"], report["session_ids"]) == (2, ("a", "b"))
 
@@ -36,6 +40,25 @@ async def test_a_loop_that_does_not_come_back_is_reported_all_the_same() -> None
         a_defect(0.8)
         during = [log["event"] for log in logs]
     assert during == ["the event loop stalls"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_a_report_can_be_written(as_json: bool) -> None:
+    """As one line of JSON, and as columns for a terminal."""
+    written, root = io.StringIO(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logs(LogConfig(json=as_json), written)
+    try:
+        with watch_loop(Calls(), NoTelemetry()):
+            await asyncio.sleep(0.05)
+            a_defect(0.3)
+            await asyncio.sleep(0.1)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+    assert "the event loop stalled" in written.getvalue()
+    assert "a_defect" in written.getvalue()
 
 
 async def test_a_loop_that_beats_is_left_alone_and_the_thread_ends() -> None:
