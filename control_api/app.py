@@ -16,6 +16,7 @@ from control_api.api_keys.routes import router as api_keys
 from control_api.auth.routes import router as auth
 from control_api.auth.routes import well_known
 from control_api.conversations.routes import router as conversations
+from control_api.credits.routes import router as credits_
 from control_api.health.routes import health_routes
 from control_api.middleware import Watch
 from control_api.once import REPLAYED
@@ -27,7 +28,7 @@ from control_api.users.routes import router as users
 
 VERSION = "1.0.0"
 PREFIX = "/api/v1"
-RESOURCES = (auth, users, organizations, permissions, api_keys, agents, agent_sessions, conversations)
+RESOURCES = (auth, users, organizations, permissions, api_keys, agents, agent_sessions, conversations, credits_)
 """The routers below ``/api/v1``; a new resource is added here."""
 
 _DESCRIPTION = """Agents, their sessions and their conversations.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from control_api.credits.config import CreditsConfig
 from control_api.db.database import DatabaseConfig
 from control_api.identity.issuer import IssuerConfig
 from control_api.identity.outsiders import IssuerSetting
@@ -27,5 +28,6 @@ class ControlConfig:
     logins: Limit = field(default_factory=lambda: Limit(per_s=1 / 60, burst=5))
     """Wrong passwords of each user."""
     max_body_bytes: int = 1024 * 1024
+    credits: CreditsConfig = field(default_factory=CreditsConfig)
     drain_s: float = 3.0
     """Time for requests to end at shutdown."""

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from control_api.agents.publisher import Publisher
 from control_api.config import ControlConfig
 from control_api.conversations.consumer import Consumer
+from control_api.credits.bookkeeper import Bookkeeper
 from control_api.db.database import Database
 from control_api.db.models.content import Property
 from control_api.health.checks import Health, HealthCheck
@@ -24,6 +25,7 @@ from control_api.identity.passwords import Passwords
 from control_api.parts import ControlParts, MediaTokens
 from control_api.rate import Limits
 from sessions.agents import AgentShelf
+from sessions.budget import BudgetShelf
 from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
 from sessions.store import Store
@@ -58,7 +60,7 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
         stack.push_async_callback(client.aclose)
         issuer = Issuer(config.issuer, around.key, around.clock)
         directory = Directory(database, around.clock)
-        publisher = Publisher(database, AgentShelf(client), around.clock)
+        publisher = Publisher(database, AgentShelf(client), around.clock, paid=config.credits.enabled)
 
         async def redis_answers() -> bool:
             try:
@@ -82,10 +84,14 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
         # The consumer waits inside Redis, so it has a connection of its own.
         waiting = open_client(around.redis_url, around.state)
         stack.push_async_callback(waiting.aclose)
-        consumer = Consumer(waiting, store, database, around.clock, around.telemetry, around.home)
+        shelf = BudgetShelf(client, around.state.retention_s)
+        bookkeeper = Bookkeeper(database, shelf, config.credits, around.clock, around.state.lease_ttl_s)
+        await bookkeeper.welcome(around.home)
+        consumer = Consumer(waiting, store, database, around.clock, around.telemetry, around.home, bookkeeper)
         background = [
             tasks.create_task(publisher.run(), name="publisher"),
             tasks.create_task(consumer.run(), name="conversations"),
+            tasks.create_task(bookkeeper.run(), name="credits"),
         ]
         stack.callback(lambda: [task.cancel() for task in background])
         yield ControlParts(
@@ -101,6 +107,7 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             ),
             passwords=Passwords(),
             publisher=publisher,
+            bookkeeper=bookkeeper,
             health=Health({**checks, **around.checks}, around.clock),
             clock=around.clock,
             telemetry=around.telemetry,

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from control_api.agents.publisher import Publisher
 from control_api.config import ControlConfig
+from control_api.credits.bookkeeper import Bookkeeper
 from control_api.db.database import Database
 from control_api.health.checks import Health
 from control_api.identity.authenticate import Authenticator
@@ -42,6 +43,7 @@ class ControlParts:
     authenticator: Authenticator
     passwords: Passwords
     publisher: Publisher
+    bookkeeper: Bookkeeper
     health: Health
     clock: Clock
     telemetry: Telemetry

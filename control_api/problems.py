@@ -23,6 +23,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "unauthorized": (401, "A token or an API key is needed, or the one presented is not good."),
     "wrong_credentials": (401, "E-mail address and password do not belong together."),
     "token_reused": (401, "A refresh token was used a second time; its login is revoked."),
+    "insufficient_credits": (402, "There are not enough credits for a call."),
     "forbidden": (403, "The role or the key's scopes do not allow this."),
     "not_found": (404, "There is no such thing, or it is another organisation's."),
     "method_not_allowed": (405, "This address does not take this method."),

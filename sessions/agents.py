@@ -43,6 +43,8 @@ class AgentSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     model: str = ""
     """Empty: the deployment's."""
     knowledge: tuple[Knowledge, ...] = ()
+    paid: bool = False
+    """Calls cost its organisation credits."""
 
 
 class AgentShelf:

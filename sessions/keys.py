@@ -42,3 +42,53 @@ def note_key(name: str) -> str:
 def spent_key(token_id: str) -> str:
     """String: a single-use token that was used. It has an expiry."""
     return f"voicegate:spent:{token_id}"
+
+
+def budget_key(session_id: str) -> str:
+    """String: what a call may cost (:class:`sessions.budget.Budget`). It has an expiry."""
+    return f"voicegate:budget:{session_id}"
+
+
+def available_key(organization_id: str) -> str:
+    """String: micro-credits that an organisation's next call may begin with. It has a short expiry."""
+    return f"voicegate:credits:{organization_id}"
+
+
+ANSWERS = "voicegate:answers"
+"""Sorted set: ``{organisation}:{digest}`` of each answer of the control API that is kept -> when it was written,
+milliseconds since the epoch on Redis' clock. It has an expiry, as the two below."""
+
+ANSWER_SIZES = "voicegate:answers:sizes"
+"""Hash: the same members -> bytes; the empty field has their sum."""
+
+ANSWER_PREFIX = "voicegate:answer:"
+
+
+def answer_key(member: str) -> str:
+    """String: one answer of the control API, for when the database is away. It has an expiry."""
+    return ANSWER_PREFIX + member
+
+
+def forgotten_key(organization_id: str) -> str:
+    """String: when the organisation's answers were forgotten last, milliseconds since the epoch. It has an expiry."""
+    return f"voicegate:answers:forgotten:{organization_id}"
+
+
+def seen_token_key(digest: str) -> str:
+    """String: claims of a token that was seen as good, by its SHA-256. It has an expiry."""
+    return f"voicegate:seen:{digest}"
+
+
+def order_channel(owner: str) -> str:
+    """Channel on which the process of this owner's name takes orders (:mod:`sessions.orders`)."""
+    return f"voicegate:orders:{owner}"
+
+
+def order_key(session_id: str, order_id: str) -> str:
+    """String: what became of an order, ``claimed`` while it is being carried out. It has an expiry."""
+    return f"voicegate:order:{session_id}:{order_id}"
+
+
+def order_answer_key(answer_to: str) -> str:
+    """List: the answer to an order. It has a short expiry."""
+    return f"voicegate:answer:{answer_to}"

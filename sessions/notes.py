@@ -39,9 +39,11 @@ class SharedNotes:
         """True the first time for this id. It is forgotten after ``expires`` (seconds since the epoch)."""
         left_ms = round((expires - self._clock.utc().timestamp()) * 1000)
         with state_errors():
-            first = await self._client.set(spent_key(token_id), b"", nx=True, px=max(1, left_ms) + _SKEW_MS)
+            first = await self._client.set(spent_key(token_id), b"", nx=True, px=max(1, left_ms) + _KEPT_MS)
         return bool(first)
 
 
-_SKEW_MS = 5_000
-"""Clocks of a deployment may differ by so much."""
+_KEPT_MS = 60_000
+"""A spent token is remembered for so long after it has expired: clocks of a deployment may differ, and a call that was
+let in with it may stand at the door for a while before there is a record of it (who frees the credits of calls that
+never came looks here)."""

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from control_api.app import build_app
 from control_api.config import ControlConfig
+from control_api.credits.orphans import token_id
 from control_api.db.database import DatabaseConfig
 from control_api.db.migrations import committed, migrate
 from control_api.health.checks import HealthCheck
@@ -28,7 +29,6 @@ from sessions.config import Config as StateConfig
 from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 from voicegate.embedded.redis import RedisConfig, embedded_redis
 from voicegate.kernel.clock import Clock, SystemClock
-from voicegate.kernel.ids import new_session_id
 from voicegate.kernel.observability.process import add_process_metrics
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
 from voicegate.settings import Settings
@@ -126,7 +126,7 @@ class _MediaToken:
 
     def __call__(self, session_id: str, agent: str, lifetime_s: int) -> str:
         expires = int(self.clock.utc().timestamp()) + lifetime_s
-        return sign(self.secret, Claims(session_id, expires, agent, new_session_id()))
+        return sign(self.secret, Claims(session_id, expires, agent, token_id(session_id)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    def __init__(self, database: Database, shelf: AgentShelf, clock: Clock) -> None:
+    def __init__(self, database: Database, shelf: AgentShelf, clock: Clock, *, paid: bool = False) -> None:
+        """``paid``: calls to published agents cost credits, and the gateway is told so."""
+        self._paid = paid
         self._database, self._shelf, self._clock = database, shelf, clock
 
     def publish(self, session: AsyncSession, snapshot: AgentSnapshot) -> None:
@@ -46,7 +48,7 @@ class Publisher:
         Raises:
             StateUnavailable: Redis is away.
         """
-        await self._shelf.put(snapshot)
+        await self._shelf.put(msgspec.structs.replace(snapshot, paid=self._paid))
 
     async def deliver(self) -> None:
         """Bring what waits to Redis, as far as possible now; the rest goes with the next round."""
@@ -85,7 +87,7 @@ class Publisher:
     async def _deliver_one(self, entry: OutboxEntry) -> None:
         try:
             if entry.topic == _PUBLISHED:
-                await self._shelf.put(msgspec.convert(entry.payload, AgentSnapshot))
+                await self.put(msgspec.convert(entry.payload, AgentSnapshot))
             elif entry.topic == _WITHDRAWN:
                 await self._shelf.remove(entry.key)
         except msgspec.ValidationError:  # of another version: the others must not wait for it for ever
@@ -106,4 +108,4 @@ class Publisher:
                 _log.exception("publication not understood", key=str(agent.id))
                 continue
             name = str(version.configuration["name"])
-            await self._shelf.put(snapshot_of(agent.id, agent.organization_id, version.version, name, configuration))
+            await self.put(snapshot_of(agent.id, agent.organization_id, version.version, name, configuration))

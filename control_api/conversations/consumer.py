@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 
 from control_api.conversations.keeping import Belongs, Kept, client_phone, find_agent, keep, progress
 from control_api.conversations.story import Story
+from control_api.credits.bookkeeper import Bookkeeper
 from control_api.db.database import Database, DatabaseAway
 from sessions.connection import AWAY, state_errors
 from sessions.keys import BEGUN, PREFIX, session_keys
@@ -65,8 +66,10 @@ class Consumer:
         clock: Clock,
         telemetry: Telemetry,
         home: UUID | None,
+        bookkeeper: Bookkeeper | None = None,
     ) -> None:
-        """``client`` is this consumer's own: it waits in it."""
+        """``client`` is this consumer's own: it waits in it. ``bookkeeper`` charges for the calls."""
+        self._bookkeeper = bookkeeper
         self._client, self._store, self._database = client, store, database
         self._clock, self._home = clock, home
         self._calls: dict[str, Kept] = {}
@@ -202,7 +205,9 @@ class Consumer:
     def _fold(self, call: Kept, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for entry_id, fields in entries:
             try:
-                call.story.apply(decode(fields[b"e"]))
+                event = decode(fields[b"e"])
+                call.meter.apply(event)
+                call.story.apply(event)
             except (msgspec.ValidationError, msgspec.DecodeError, KeyError):
                 # An event of a newer gateway, or not one at all: the rest of the call is still worth having.
                 _log.warning("event not understood", session_id=call.session_id, entry=entry_id.decode())
@@ -244,8 +249,15 @@ class Consumer:
                 self._forget(call.session_id, call.created_at, nobodys=False)
 
     async def _keep(self, calls: Sequence[Kept]) -> None:
+        charged = None
         async with self._database.system() as session:
             await keep(session, calls, self._clock.utc())
+            if self._bookkeeper is not None:
+                charged = await self._bookkeeper.charge(session, calls)
+        for call in calls:
+            call.meter.written()
+        if self._bookkeeper is not None and charged is not None:
+            await self._bookkeeper.tell(charged)
 
     async def _keep_one_by_one(self, calls: Sequence[Kept]) -> list[Kept]:
         """Those that could be stored; the others are followed no more."""

@@ -1,7 +1,7 @@
 """Writes stories to the database: all that changed in one transaction, a few statements for any number of calls."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.conversations.story import Story, storable
+from control_api.credits.meter import Meter
 from control_api.db.models.agents import Agent
 from control_api.db.models.conversations import Conversation, ConversationTurn
 from sessions.model import SessionRecord
@@ -39,6 +40,7 @@ class Kept:
     created_at: datetime
     client_phone: str | None
     story: Story
+    meter: Meter = field(default_factory=Meter)
     unseen_s: float = 0.0
     """How long nobody has held it."""
     is_new: bool = True

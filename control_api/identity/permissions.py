@@ -28,6 +28,8 @@ PERMISSIONS: Final[Mapping[str, frozenset[UserRole]]] = {
     "sessions:create": _CALLERS,
     "conversations:read": _READERS,
     "conversations:write": _CALLERS,
+    "credits:read": _BUILDERS | {"analyst", "billing"},
+    "credits:grant": _LEADERS | {"billing"},
 }
 """Permission: the roles that have it. An API key has those of its scopes, which are permissions too."""
 

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from control_api.app import build_app
 from control_api.config import ControlConfig
+from control_api.credits.orphans import token_id
 from control_api.db.database import DatabaseConfig
 from control_api.db.models.model import UserRole
 from control_api.identity.caller import User
@@ -167,7 +168,7 @@ async def running_world(database_url: str, redis_url: str, **config: Any) -> Asy
 
     def media_token(session_id: str, agent: str, lifetime_s: int) -> str:
         expires = int(clock.utc().timestamp()) + lifetime_s
-        return sign(SECRET, Claims(session_id, expires, agent, uuid4().hex))
+        return sign(SECRET, Claims(session_id, expires, agent, token_id(session_id)))
 
     settings = ControlConfig(DatabaseConfig(database_url, pool_size=5), port=0, **config)
     around = Surroundings(
@@ -177,5 +178,7 @@ async def running_world(database_url: str, redis_url: str, **config: Any) -> Asy
         application = build_app(parts, registry)
         hashed = await parts.passwords.hash(PASSWORD)
         ours, theirs = await make_company(database_url, hashed), await make_company(database_url, hashed)
+        for company in (ours, theirs):
+            await parts.bookkeeper.welcome(company.id)
         async with serve(application, settings, tasks) as running, aiohttp.ClientSession() as http:
             yield World(parts, application, database_url, ours, theirs, http, running.url)

@@ -84,6 +84,12 @@ ROWS: dict[str, Row] = {
     "conversations.transcript": Row(),
     "conversations.latency": Row(),
     "conversations.events": Row(),
+    "credits.balance": Row(foreign=200),
+    "credits.transactions": Row(foreign=200),
+    "credits.holds": Row(foreign=200),
+    "credits.usage": Row(foreign=200),
+    "credits.estimate": Row(empty, foreign=200),
+    "credits.grant": Row(lambda _: {"amountMicro": 1_000_000}, foreign=201),
 }
 PUBLIC: dict[str, tuple[object, int]] = {
     "auth.login": ({"email": "nobody@example.com", "password": PASSWORD}, 401),
