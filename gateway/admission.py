@@ -202,16 +202,17 @@ class Admission:
     async def _admit(self, knock: Knock) -> Pass:
         self._check_draining()
         self._check_rate(knock.peer)
-        self._check_full(knock.session_id)
         if not SESSION_ID.fullmatch(knock.session_id):
             raise RefusedCall("bad_session_id", "a session id is 1 to 64 characters of A-Z a-z 0-9 _ -")
         self._check_query(knock)
         token = presented_token(knock.authorization, knock.subprotocols)
         if token is None:
             granted = self._anonymous(knock)
+            self._check_full(knock.session_id)
             await self._ready()
             return granted
         claims = self._tokens.verify(token, knock.session_id)
+        self._check_full(knock.session_id)
         self._check_room()
         await self._ready()
         if claims.token_id and not await self._spent.spend(claims.token_id, claims.expires):
@@ -220,14 +221,14 @@ class Admission:
 
     async def _admit_line(self, knock: Knock, proven: bool, guarded: bool, known: bool) -> LinePass:
         self._check_draining()
-        if not known:
-            self._check_full(knock.session_id)
         if not proven:  # all calls of a carrier come from few addresses
             self._check_rate(knock.peer)
         self._check_query(knock)
         token = None if proven else presented_token(basic_as_bearer(knock.authorization), knock.subprotocols)
         claims = self._tokens.verify(token, knock.session_id) if token is not None else None
         anonymous = not (proven or claims or guarded) and self._may_be_anonymous(knock)
+        if not known and (proven or claims or anonymous):  # nobody else gets so far as to begin a call
+            self._check_full(knock.session_id)
         self._check_room()
         await self._ready()
         if claims and claims.token_id and not await self._spent.spend(claims.token_id, claims.expires):

@@ -2,8 +2,8 @@
 
 A process has room as long as its 20 ms clock (:mod:`gateway.metronome`) comes on time: lateness is what callers hear,
 whatever causes it, and no constant of calls per core has to be guessed. Once a second the level moves by one step (by
-two when the clock is very late). Each step sheds what callers miss least; only the last one refuses new calls. Calls
-in progress are never ended.
+two when the clock is very late). Each step sheds what callers miss least. New calls are refused one step before answers
+come later: who is talking already should not notice that others are refused. Calls in progress are never ended.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,21 @@ class LoadLevel(IntEnum):
 
     NORMAL = 0
     NO_INTERIMS = 1
-    """No interim transcripts: nobody hears them."""
-    NO_SPECULATION = 2
-    """No reply is prepared before the turn is over: answers come later, and none is made in vain."""
+    """No interim transcripts: nobody hears them. No recordings of turns either."""
+    NO_DOUBTS = 2
+    """A reply is prepared before the turn is over only where the caller has hardly more to say."""
     FULL = 3
     """No new calls."""
+    NO_SPECULATION = 4
+    """No reply is prepared before the turn is over: answers come later, and none is made in vain."""
 
 
 NOTICES: Final[dict[LoadLevel, str]] = {
     LoadLevel.NORMAL: "the load is normal again",
     LoadLevel.NO_INTERIMS: "high load: no interim transcripts",
-    LoadLevel.NO_SPECULATION: "high load: replies are prepared only when the turn is over",
+    LoadLevel.NO_DOUBTS: "high load: replies are prepared only for finished sentences",
     LoadLevel.FULL: "high load: no new calls are taken",
+    LoadLevel.NO_SPECULATION: "high load: replies are prepared only when the turn is over",
 }
 """What the calls are told, as ``notice`` with the code ``load``."""
 
@@ -39,7 +42,7 @@ class LoadConfig:
     late_s: float = 0.015
     """A second in which every tenth tick was at least so late is a bad one: one level up. 0 turns all of this off."""
     very_late_s: float = 0.060
-    """... then two levels up."""
+    """... then two levels up, and as far as ``NO_SPECULATION``; mere lateness goes no further than ``FULL``."""
     calm_s: float = 0.006
     """A second in which fewer than every tenth tick was so late is a good one."""
     good_seconds: int = 2
@@ -63,7 +66,7 @@ class LoadGauge:
     @property
     def full(self) -> bool:
         """No new call may be taken."""
-        return self._level is LoadLevel.FULL
+        return self._level >= LoadLevel.FULL
 
     def observe(self, lateness_s: float) -> None:
         """One tick of the clock came ``lateness_s`` after its time."""
@@ -78,14 +81,14 @@ class LoadGauge:
     def judge(self) -> LoadLevel:
         """A second is over: the new level. A second without a tick is a good one: nobody calls."""
         config, enough = self._config, max(1.0, self._ticks * self._config.share)
-        bad = config.late_s > 0 and self._late >= enough
-        good = self._not_calm < enough
-        steps = 2 if bad and self._very_late >= enough else 1
+        late = config.late_s > 0 and self._late >= enough
+        very_late = late and self._very_late >= enough
+        calm = self._not_calm < enough
         self._ticks = self._late = self._very_late = self._not_calm = 0
-        if bad:
+        if late:
             self._good = 0
-            self._level = LoadLevel(min(LoadLevel.FULL, self._level + steps))
-        elif good:
+            self._rise(2 if very_late else 1, LoadLevel.NO_SPECULATION if very_late else LoadLevel.FULL)
+        elif calm:
             self._good += 1
             if self._good >= config.good_seconds and self._level:
                 self._good = 0
@@ -93,3 +96,6 @@ class LoadGauge:
         else:
             self._good = 0
         return self._level
+
+    def _rise(self, steps: int, most: LoadLevel) -> None:
+        self._level = max(self._level, LoadLevel(min(most, self._level + steps)))

@@ -13,6 +13,7 @@ from gateway.health import Health, HealthCheck
 from gateway.intake import Intake
 from gateway.load import LoadGauge
 from gateway.metronome import Metronome
+from gateway.pace import Pace
 from gateway.tokens import SpentHere, SpentTokens, TokenVerifier
 from gateway.websocket.ending import Ending, Exit
 from voicegate.kernel.clock import Clock
@@ -79,6 +80,7 @@ class GatewayParts:
     health: Health
     connections: Connections
     load: LoadGauge
+    pace: Pace
     intake: Intake = field(default_factory=Intake)
 
 
@@ -92,7 +94,7 @@ def build_parts(
     spent: SpentTokens | None = None,
 ) -> GatewayParts:
     """Wire the parts. ``spent`` is the shared memory of single-use tokens; None: this process's own."""
-    health, load = Health(checks, clock), LoadGauge(config.load)
+    health, load, pace = Health(checks, clock), LoadGauge(config.load), Pace()
 
     async def ready() -> None:
         report = await health.report(calls=calls.live, draining=False)
@@ -105,9 +107,9 @@ def build_parts(
         tokens=TokenVerifier(clock, secrets=config.token_secrets, keys=config.api_keys),
         spent=spent or SpentHere(clock),
         ready=ready,
-        full=lambda session_id: load.full and not calls.holds(session_id),
+        full=lambda session_id: not calls.holds(session_id) and (load.full or not pace.take()),
         clock=clock,
         telemetry=telemetry,
     )
     metronome = Metronome(clock, telemetry, on_lateness=load.observe)
-    return GatewayParts(config, calls, clock, telemetry, admission, metronome, health, Connections(), load)
+    return GatewayParts(config, calls, clock, telemetry, admission, metronome, health, Connections(), load, pace)

@@ -108,7 +108,7 @@ class Answering:
         )
         run.when_released(lambda: self._reporter.emit(ReplyStarted, run.id.turn, kind=command.kind, agent=self.agent))
         self._speaking.open(run)
-        if self._config.allowance.speculation:
+        if self._config.allowance.speculates(doubtful=command.doubtful):
             self._begin(run)  # else at its release: the turn machine need not know that nothing happened until then
 
     def _begin(self, run: ReplyRun) -> None:

@@ -258,11 +258,13 @@ class TurnMachine:
             return
         utterance.heard = heard
         yield from self._take_floor()
-        if at >= utterance.endpoint(heard, self._config):
+        endpoint = utterance.endpoint(heard, self._config)
+        if at >= endpoint:
             yield from self._commit(at, utterance, heard)
         elif self._config.speculate:
             self._speculation = self._new_reply("answer")
-            yield StartReply(self._speculation.id, "answer", heard.text, heard.confidence)
+            doubtful = endpoint - utterance.until > self._config.doubtful_s
+            yield StartReply(self._speculation.id, "answer", heard.text, heard.confidence, doubtful)
 
     def _mumbled(self, utterance: Utterance, heard: Transcription) -> bool:
         """So short and so unclear that it was hardly a word: a cough makes such text."""

@@ -221,6 +221,8 @@ class StartReply:
     text: str = ""
     """What the caller said, or what is to be said (kind ``say``)."""
     confidence: float | None = None
+    doubtful: bool = False
+    """The caller may well go on, and then the work on it was in vain."""
 
 
 @dataclass(frozen=True, slots=True)

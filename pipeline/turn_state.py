@@ -15,6 +15,8 @@ class TurnConfig:
     endpointing: EndpointingConfig = field(default_factory=EndpointingConfig)
     speculate: bool = True
     """Work on a reply before the turn is over."""
+    doubtful_s: float = 0.5
+    """A caller who is given more silence than this may well go on. After finished sentences it is less."""
     barge_in_confirm_s: float = 0.7
     """Speech over a reply that lasts this long takes the floor whatever it says."""
     barge_in_words: int = 2

@@ -47,7 +47,7 @@ from voicegate.kernel.ids import new_session_id
 from voicegate.kernel.observability.process import add_process_metrics
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
 from voicegate.kernel.telemetry import Telemetry
-from voicegate.load import follow_load
+from voicegate.load import Following, follow_load
 from voicegate.metrics import event_metrics
 from voicegate.phones import phone_parts
 from voicegate.settings import Settings
@@ -117,7 +117,8 @@ async def running(
         if (line := audiosocket_config(settings)) is not None:
             await stack.enter_async_context(audiosocket_listener(parts, phones, line, tasks))
         if settings.late_ms:
-            following = tasks.create_task(follow_load(parts.load, allowance, calls, telemetry))
+            load = Following(parts.load, parts.pace, allowance, calls)
+            following = tasks.create_task(follow_load(load, telemetry))
             stack.callback(following.cancel)
         yield Running(
             gateway.host,

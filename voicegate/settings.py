@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1000,
         description="High load: every tenth tick of the 20 ms clock is later than this. Then the process sheds interim "
-        "transcripts, speculation, and at last new calls (503). 0: never.",
+        "transcripts, replies to sentences that may go on, and at last new calls (503). 0: never.",
     )
     drain_s: float = Field(
         20.0,

@@ -65,7 +65,10 @@ COMMITTED: Steps = [
         3.45,
     ),
 ]
-HALF_SAID: Steps = [*SPOKE, (MarkAnswered(2.2, 1, HALF), [StartReply(R1, "answer", HALF.text, -0.1)], 3.1)]
+HALF_SAID: Steps = [
+    *SPOKE,
+    (MarkAnswered(2.2, 1, HALF), [StartReply(R1, "answer", HALF.text, -0.1, doubtful=True)], 3.1),
+]
 
 
 def committed(turn: int, said: Transcription, mark: int) -> list[TurnCommand]:
@@ -223,7 +226,7 @@ FLUSHED: Rows = {
         (UtteranceFlushed(2.15), []),
         (SpeechBegan(2.3, 2.2), []),
         (SpeechEnded(3.0, 2.9, 0.7), [MarkTranscript(2)]),
-        (MarkAnswered(3.05, 2, HALF), [started(R1, HALF)], 4.0),
+        (MarkAnswered(3.05, 2, HALF), [StartReply(R1, "answer", HALF.text, -0.1, doubtful=True)], 4.0),
     ],
 }
 
