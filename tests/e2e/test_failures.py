@@ -276,7 +276,7 @@ async def _voice(tts: str) -> AsyncIterator[tuple[Any, dict[str, str]]]:
 
 @scenes.add
 async def openai_voice_answers_500(folder: Path) -> None:
-    await voice_fails(folder, "openai", Trouble(status=500), "provider_failed")
+    await voice_fails(folder, "openai", Trouble(status=500, refusals=1), "provider_failed")
 
 
 @scenes.add

@@ -53,7 +53,7 @@ class ElevenLabsServer:
         await self._runner.cleanup()
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        status = 401 if request.headers.get("xi-api-key") != self.api_key else self.trouble.status
+        status = 401 if request.headers.get("xi-api-key") != self.api_key else self.trouble.refusal()
         if status == 200:
             return None
         detail = {"status": "refused", "message": _MESSAGES.get(status, "refused")}

@@ -45,7 +45,7 @@ class OpenAISpeechServer:
 
     async def _speech(self, request: web.Request) -> web.StreamResponse:
         keyed = request.headers.get("Authorization") == f"Bearer {self.api_key}"
-        status = self.trouble.status if keyed else 401
+        status = self.trouble.refusal() if keyed else 401
         if status != 200:
             return web.json_response({"error": {"message": "refused", "code": str(status)}}, status=status)
         body = await request.json()

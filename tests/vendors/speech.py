@@ -70,7 +70,9 @@ class Trouble:
     """Switches of a stand-in; change them between requests."""
 
     status: int = 200
-    """Other than 200: every request is refused with it."""
+    """Other than 200: requests are refused with it ..."""
+    refusals: int | None = None
+    """... so many; None: all."""
     first_s: float = 0.0
     """Latency to the first piece."""
     stall_after: int | None = None
@@ -79,6 +81,14 @@ class Trouble:
     """Bytes of audio after which the connection is torn down."""
     piece_bytes: int = 3201
     """Bytes of audio in a piece: odd, as a vendor's may be."""
+
+    def refusal(self) -> int:
+        """The status for one more request."""
+        if self.status != 200 and self.refusals is not None:
+            self.refusals -= 1
+            if self.refusals < 0:
+                return 200
+        return self.status
 
     async def pieces(self, audio: bytes) -> AsyncIterator[bytes]:
         """``audio`` as this trouble lets it through.
