@@ -17,6 +17,8 @@ from control_api.auth.routes import router as auth
 from control_api.auth.routes import well_known
 from control_api.conversations.routes import router as conversations
 from control_api.credits.routes import router as credits_
+from control_api.degradation.remember import Remember
+from control_api.degradation.stale import HEADERS as STALE_HEADERS
 from control_api.health.routes import health_routes
 from control_api.middleware import Watch
 from control_api.once import REPLAYED
@@ -42,13 +44,14 @@ def build_app(parts: ControlParts, registry: CollectorRegistry) -> FastAPI:
     application = _routed(registry)
     application.state.parts = parts
     answer_problems(application)
+    application.add_middleware(Remember, answers=parts.answers)
     if parts.config.allowed_origins:
         application.add_middleware(
             CORSMiddleware,
             allow_origins=list(parts.config.allowed_origins),
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-Id"],
-            expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", REPLAYED],
+            expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", REPLAYED, *STALE_HEADERS],
         )
     application.add_middleware(
         Watch, clock=parts.clock, telemetry=parts.telemetry, max_body_bytes=parts.config.max_body_bytes
@@ -99,5 +102,6 @@ def _openapi(application: FastAPI) -> dict[str, Any]:
         components = document.setdefault("components", {}).setdefault("schemas", {})
         components |= model.pop("$defs", {})
         components["Problem"] = model
+        document["components"]["headers"] = STALE_HEADERS
         application.openapi_schema = document
     return application.openapi_schema

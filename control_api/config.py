@@ -27,6 +27,10 @@ class ControlConfig:
     """Of each address, at what needs no token."""
     logins: Limit = field(default_factory=lambda: Limit(per_s=1 / 60, burst=5))
     """Wrong passwords of each user."""
+    stale_s: float = 3600.0
+    """How long an answer is kept for when the database is away; 0: not at all."""
+    grace_s: float = 900.0
+    """While the database or an issuer is away: so long after they were verified, callers may go on reading."""
     max_body_bytes: int = 1024 * 1024
     credits: CreditsConfig = field(default_factory=CreditsConfig)
     drain_s: float = 3.0

@@ -16,6 +16,12 @@ from control_api.conversations.consumer import Consumer
 from control_api.credits.bookkeeper import Bookkeeper
 from control_api.db.database import Database
 from control_api.db.models.content import Property
+from control_api.degradation.answers import Answers
+from control_api.degradation.behind import WriteBehind
+from control_api.degradation.breaker import Breaker
+from control_api.degradation.conditions import Conditions
+from control_api.degradation.tokens import SeenTokens
+from control_api.degradation.watch import Watcher
 from control_api.health.checks import Health, HealthCheck
 from control_api.identity.authenticate import Authenticator
 from control_api.identity.directory import Directory
@@ -54,12 +60,17 @@ class Surroundings:
 async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterator[ControlParts]:
     """The parts while entered, with their background work."""
     async with contextlib.AsyncExitStack() as stack:
-        database = Database(config.database)
+        database = Database(config.database, around.clock)
         stack.push_async_callback(database.aclose)
         client = open_client(around.redis_url, around.state)
         stack.push_async_callback(client.aclose)
         issuer = Issuer(config.issuer, around.key, around.clock)
-        directory = Directory(database, around.clock)
+        directory = Directory(database, around.clock, config.grace_s)
+        redis_breaker = Breaker(around.clock)
+        behind = WriteBehind(client, redis_breaker)
+        conditions = Conditions(around.clock, around.telemetry)
+        outsiders = [open_outsider(each, around.clock) for each in config.outsiders]
+        watcher = Watcher(database, client, redis_breaker, outsiders, conditions)
         publisher = Publisher(database, AgentShelf(client), around.clock, paid=config.credits.enabled)
 
         async def redis_answers() -> bool:
@@ -91,6 +102,8 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
         background = [
             tasks.create_task(publisher.run(), name="publisher"),
             tasks.create_task(consumer.run(), name="conversations"),
+            tasks.create_task(watcher.run(), name="services"),
+            tasks.create_task(behind.run(), name="answers"),
             tasks.create_task(bookkeeper.run(), name="credits"),
         ]
         stack.callback(lambda: [task.cancel() for task in background])
@@ -99,12 +112,17 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             database=database,
             redis=client,
             store=store,
-            limits=Limits(client, around.clock),
+            limits=Limits(client, around.clock, redis_breaker),
             issuer=issuer,
             directory=directory,
             authenticator=Authenticator(
-                issuer, [open_outsider(each, around.clock) for each in config.outsiders], directory
+                issuer,
+                outsiders,
+                directory,
+                SeenTokens(client, redis_breaker, behind, around.clock, config.grace_s),
             ),
+            answers=Answers(client, redis_breaker, behind, around.clock, config.stale_s),
+            conditions=conditions,
             passwords=Passwords(),
             publisher=publisher,
             bookkeeper=bookkeeper,

@@ -11,8 +11,12 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from control_api.db.database import DatabaseAway
+from control_api.degradation.answers import Asked, digest_of
+from control_api.degradation.remember import KEPT_AS
+from control_api.degradation.stale import REFERENCES
 from control_api.identity.caller import Caller
-from control_api.identity.permissions import PERMISSIONS
+from control_api.identity.permissions import PERMISSIONS, PERSONAL
 from control_api.parts import Parts
 from control_api.problems import CODES, MEDIA_TYPE, Problem
 
@@ -57,25 +61,54 @@ def guarded(
     *,
     errors: tuple[int, ...] = (),
     extra: dict[str, Any] | None = None,
+    personal: bool = False,
+    kept: bool = True,
     **options: Any,
 ) -> Callable[[F], F]:
     """Declare an operation that needs ``permission``. ``errors``: statuses beside those that every operation has;
-    ``extra``: what FastAPI cannot know of its OpenAPI."""
+    ``extra``: what FastAPI cannot know of its OpenAPI.
+
+    The answers of one that reads are kept for when the database is away, for all callers of the organisation with the
+    same permissions. ``personal``: each gets another answer. ``kept=False``: it has secrets, or must never be old.
+    """
     if permission not in PERMISSIONS:
         raise ValueError(f"{permission!r} is not in the table of permissions")
 
-    async def allowed(caller: CallerDep) -> None:
+    reads = method.__name__ == "get"
+
+    async def allowed(parts: Parts, request: Request, caller: CallerDep) -> None:
         if permission not in caller.permissions:
             raise Problem("forbidden", f"It needs the permission {permission}.")
+        if not reads:
+            _expect_no_doubt(caller)
+        elif kept:
+            by = caller.name if personal or permission in PERSONAL else ""
+            request.scope["state"][KEPT_AS] = _asked(parts, request, caller, by)
 
+    responses = options.pop("responses", {})
+    if reads and kept:
+        responses = {**responses, 200: {"headers": REFERENCES, **responses.get(200, {})}}
     decorate: Callable[[F], F] = method(
         path,
         dependencies=[Depends(allowed)],
-        responses=documented((401, 403, *_ALWAYS, *errors), options.pop("responses", {})),
+        responses=documented((401, 403, *_ALWAYS, *errors), responses),
         openapi_extra={"x-permission": permission, **(extra or {})},
         **options,
     )
     return decorate
+
+
+def _expect_no_doubt(caller: Caller) -> None:
+    match caller.doubt:
+        case "database":
+            raise DatabaseAway("the caller cannot be looked up")
+        case "issuer":
+            raise Problem("issuer_unavailable", "The token's issuer is away: you may read, and not change anything.")
+
+
+def _asked(parts: Parts, request: Request, caller: Caller, by: str) -> Asked:
+    url = request.url
+    return Asked(caller.organization_id, digest_of(url.path, url.query, caller.permissions, by), parts.clock.utc())
 
 
 def open_to_all(

@@ -12,6 +12,8 @@ from control_api.agents.publisher import Publisher
 from control_api.config import ControlConfig
 from control_api.credits.bookkeeper import Bookkeeper
 from control_api.db.database import Database
+from control_api.degradation.answers import Answers
+from control_api.degradation.conditions import Conditions
 from control_api.health.checks import Health
 from control_api.identity.authenticate import Authenticator
 from control_api.identity.directory import Directory
@@ -38,6 +40,8 @@ class ControlParts:
     redis: Redis
     store: Store
     limits: Limits
+    answers: Answers
+    conditions: Conditions
     issuer: Issuer
     directory: Directory
     authenticator: Authenticator

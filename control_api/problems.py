@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
 from control_api.db.database import DatabaseAway
+from control_api.degradation.stale import stale_answer
 from voicegate.kernel.errors import StateUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -38,6 +39,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "rate_limited": (429, "Too many requests; Retry-After says when to come again."),
     "internal": (500, "The fault is ours and in our log."),
     "database_unavailable": (503, "The database is away; calls in progress go on."),
+    "issuer_unavailable": (503, "The token's issuer is away, and its key is not known: it may read, or nothing."),
     "state_unavailable": (503, "The state store is away; calls in progress go on."),
 }
 """Code: HTTP status and title. ``docs/control-api.md`` repeats it."""
@@ -126,10 +128,14 @@ def problem_response(problem: Problem, request_id: str) -> JSONResponse:
 def answer_problems(application: FastAPI) -> None:
     """Make the application answer every error as a problem."""
 
-    async def ours(request: Request, error: Exception) -> JSONResponse:
+    async def ours(request: Request, error: Exception) -> Response:
         return problem_response(_translated(error), request_id_of(request))
 
-    for kind in (Problem, RequestValidationError, HTTPException, DatabaseAway, StateUnavailable):
+    async def kept(request: Request, error: Exception) -> Response:
+        return await stale_answer(request) or await ours(request, error)
+
+    application.add_exception_handler(DatabaseAway, kept)
+    for kind in (Problem, RequestValidationError, HTTPException, StateUnavailable):
         application.add_exception_handler(kind, ours)
 
 
@@ -148,7 +154,7 @@ def _translated(error: Exception) -> Problem:
             code = _BY_STATUS.get(error.status_code, "malformed")
             return Problem(code, str(error.detail), headers=error.headers)
         case DatabaseAway():
-            _log.warning("database away", detail=str(error))
+            _log.debug("database away", detail=str(error))
             return Problem("database_unavailable", "The database does not answer; try again.")
         case _:
             return Problem("state_unavailable", "The state store does not answer; try again.")

@@ -1,13 +1,14 @@
 """How often somebody may ask: the generic cell rate algorithm (ITU-T I.371 annex A), in Redis for all processes.
 
-While Redis is away each process counts for itself: a limit that is too generous by the number of processes is better
-than an API that answers nobody.
+While Redis is away each process counts for itself, without asking it: a limit that is too generous by the number of
+processes is better than an API that answers nobody, or one that anybody may flood.
 """
 
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from control_api.degradation.breaker import Breaker
 from sessions import scripts
 from sessions.connection import AWAY
 from voicegate.kernel.clock import Clock
@@ -49,23 +50,30 @@ class Limit:
 class Limits:
     """Buckets by name, empty when first used."""
 
-    def __init__(self, client: Redis, clock: Clock) -> None:
+    def __init__(self, client: Redis, clock: Clock, breaker: Breaker | None = None) -> None:
         self._client = client
         self._clock = clock
+        self._breaker = breaker or Breaker(clock)
         self._due_ms: dict[str, float] = {}
 
     async def take(self, bucket: str, limit: Limit) -> float:
         """Seconds to wait before asking again; 0: granted, and counted."""
         call = scripts.Call(_TAKE, (_PREFIX + bucket,), (repr(limit.interval_ms), repr(limit.tolerance_ms)))
+        if not self._breaker.lets_through():
+            return self._take_here(bucket, limit)
         try:
             waiting = await scripts.run(self._client, call)
         except AWAY:
+            self._breaker.failed()
             return self._take_here(bucket, limit)
+        self._breaker.succeeded()
         return int(str(waiting)) / 1000
 
     async def forget(self, bucket: str) -> None:
         """The bucket is empty again."""
         self._due_ms.pop(bucket, None)
+        if self._breaker.is_open:
+            return
         try:
             await self._client.delete(_PREFIX + bucket)
         except AWAY:

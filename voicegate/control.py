@@ -95,6 +95,8 @@ def control_settings(settings: Settings, database_url: str, gateway_url: str = "
         gateway_url=settings.public_url or gateway_url or f"http://localhost:{settings.port}",
         allowed_origins=tuple(part.strip() for part in settings.api_origins.split(",") if part.strip()),
         outsiders=read_settings(settings.issuers.get_secret_value()),
+        stale_s=settings.stale_s,
+        grace_s=settings.grace_s,
         requests=Limit(per_s, burst=max(1, round(4 * per_s))),
     )
 

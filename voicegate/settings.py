@@ -252,6 +252,20 @@ class Settings(BaseSettings):
         "", description="Origins of web pages that may read the control API's answers, separated by commas."
     )
     api_rate: float = Field(100.0, gt=0, description="Requests a second of one user or API key in the long run.")
+    stale_s: float = Field(
+        3600.0,
+        ge=0,
+        le=86_400,
+        description="How long answers of the control API are kept in Redis, to be given, marked as old, while the "
+        "database is away. 0: none is kept.",
+    )
+    grace_s: float = Field(
+        900.0,
+        ge=0,
+        le=86_400,
+        description="While the database or an issuer is away: so long after they were verified last, users, API keys "
+        "and tokens may go on reading.",
+    )
     issuer_key: SecretStr = Field(
         SecretStr(""),
         description="Private key that signs access tokens, EC on P-256, as PEM or JWK. Empty: one is kept in the data "

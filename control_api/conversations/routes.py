@@ -151,7 +151,7 @@ async def events(
     async with parts.database.organization(caller.organization_id) as session:
         row = await _service(parts, caller, session).get(conversation_id)
     after = int(last_event_id or 0)
-    body = stream(parts.store, SessionId(row.session_id or ""), after, parts.clock)
+    body = stream(parts.store, SessionId(row.session_id or ""), after, parts.clock, parts.conditions)
     return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

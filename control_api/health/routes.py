@@ -5,11 +5,12 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from control_api.operations import open_to_all
 from control_api.parts import Parts
+from control_api.wire import Moment, Shown
 
 
 class Checks(BaseModel):
@@ -21,9 +22,18 @@ class Checks(BaseModel):
     mls: bool
 
 
+class DegradedShown(Shown):
+    code: str = Field(description="`database_away`, `state_away` (Redis) or `issuer_away`.")
+    since: Moment
+    detail: str
+
+
 class HealthShown(BaseModel):
     status: Literal["healthy", "unhealthy"]
     checks: Checks
+    degraded: list[DegradedShown] | None = Field(
+        default=None, description="What is away and what that means; only while something is."
+    )
 
 
 class StateShown(BaseModel):
@@ -38,6 +48,7 @@ def health_routes(registry: CollectorRegistry) -> APIRouter:
         router.get,
         "/health",
         limited=False,
+        response_model_exclude_none=True,
         responses={503: {"model": HealthShown, "description": "Something does not answer."}},
     )
     async def health(parts: Parts, response: Response) -> HealthShown:
@@ -45,7 +56,8 @@ def health_routes(registry: CollectorRegistry) -> APIRouter:
         answers = await parts.health.answers()
         good = all(answers.values())
         response.status_code = 200 if good else 503
-        return HealthShown(status="healthy" if good else "unhealthy", checks=Checks(**answers))
+        degraded = [DegradedShown.model_validate(each) for each in parts.conditions.current] or None
+        return HealthShown(status="healthy" if good else "unhealthy", checks=Checks(**answers), degraded=degraded)
 
     @open_to_all(router.get, "/health/live", limited=False)
     async def live() -> StateShown:

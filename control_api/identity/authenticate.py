@@ -4,28 +4,32 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from control_api.degradation.tokens import SeenTokens
 from control_api.identity.caller import Caller, User, caller_of
 from control_api.identity.claims import MAX_TOKEN_BYTES, refused
 from control_api.identity.directory import KEY_PREFIX, Directory
 from control_api.identity.issuer import Issuer
-from control_api.identity.outsiders import Outsider
+from control_api.identity.outsiders import IssuerAway, Outsider
 from control_api.problems import Problem
 
 _SIGNED_PARTS, _ENCRYPTED_PARTS = 3, 5
 
 
 class Authenticator:
-    def __init__(self, issuer: Issuer, outsiders: Sequence[Outsider], directory: Directory) -> None:
-        self._issuer, self._outsiders, self._directory = issuer, tuple(outsiders), directory
+    def __init__(self, issuer: Issuer, outsiders: Sequence[Outsider], directory: Directory, seen: SeenTokens) -> None:
+        self._issuer, self._outsiders, self._directory, self._seen = issuer, tuple(outsiders), directory, seen
 
     async def caller(self, token: str | None) -> Caller:
         """Who presents ``token``: an API key, or a token of ours or of an issuer that we trust.
 
+        Where it cannot be looked up now, but could a while ago, the caller comes with a doubt.
+
         Raises:
-            Problem: ``unauthorized``.
+            Problem: ``unauthorized``; ``issuer_unavailable``, nobody can say whether the token is good.
             DatabaseAway: it cannot be looked up now.
         """
         if not token:
@@ -34,7 +38,14 @@ class Authenticator:
             raise refused(f"tokens are ASCII and have at most {MAX_TOKEN_BYTES} characters")
         if token.startswith(KEY_PREFIX):
             return await self._of_key(token)
-        return caller_of(await self._user(await self._claims(token)))
+        try:
+            claims = await self._claims(token)
+        except IssuerAway:
+            seen = await self._seen.claims(token)
+            if seen is None:
+                raise Problem("issuer_unavailable", "Whether the token is good cannot be said now.") from None
+            return replace(caller_of(await self._user(seen)), doubt="issuer")
+        return caller_of(await self._user(claims))
 
     async def _of_key(self, key: str) -> Caller:
         caller = await self._directory.key(key)
@@ -53,13 +64,18 @@ class Authenticator:
             return self._issuer.read_access(token)
         # Only an issuer that the token names itself may read it: a key of one never verifies tokens of another.
         readers = [each for each in self._outsiders if each.may_read(issuer, encrypted=encrypted)]
-        for number, each in enumerate(readers, 1):
+        failure: Problem | IssuerAway = refused("we do not trust its issuer")
+        for each in readers:
             try:
-                return await each.read(token, _text(header.get("kid")))
-            except Problem:
-                if number == len(readers):
-                    raise
-        raise refused("we do not trust its issuer")
+                claims = await each.read(token, _text(header.get("kid")))
+            except (Problem, IssuerAway) as error:
+                # Whoever might read it and cannot say so now outweighs those who say that it is not theirs.
+                failure = failure if isinstance(failure, IssuerAway) else error
+            else:
+                if each.may_be_away:
+                    self._seen.note(token, claims)
+                return claims
+        raise failure
 
     async def _user(self, claims: dict[str, Any]) -> User:
         """The user that the claims name: by our id, else by an e-mail address that is not said to be unverified."""

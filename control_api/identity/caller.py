@@ -7,6 +7,9 @@ from uuid import UUID
 from control_api.db.models.model import UserRole
 from control_api.identity.permissions import of_role
 
+Doubt = Literal["", "database", "issuer"]
+"""Which service was away when somebody was to be looked up: he is taken for who he was a while ago, and may read."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -16,6 +19,7 @@ class User:
     email: str
     organization_id: UUID
     role: UserRole
+    doubt: Doubt = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Caller:
     organization_id: UUID
     permissions: frozenset[str]
     user: User | None = None
+    doubt: Doubt = ""
 
     @property
     def name(self) -> str:
@@ -39,4 +44,4 @@ class Caller:
 
 
 def caller_of(user: User) -> Caller:
-    return Caller("user", user.id, user.organization_id, of_role(user.role), user)
+    return Caller("user", user.id, user.organization_id, of_role(user.role), user, user.doubt)

@@ -2,17 +2,19 @@
 
 import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select, update
 
-from control_api.db.database import Database
+from control_api.db.database import Database, DatabaseAway
 from control_api.db.models.people import ApiKey
 from control_api.db.models.people import User as UserRow
-from control_api.identity.caller import Caller, User
+from control_api.identity.caller import Caller, Doubt, User
 from control_api.identity.permissions import PERMISSIONS, PERSONAL
 from voicegate.kernel.clock import Clock
 
@@ -38,46 +40,68 @@ def key_hash(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-class _Remembered(Generic[K, V]):
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._values: dict[K, tuple[float, V | None]] = {}
+@dataclass(frozen=True, slots=True)
+class _Key:
+    caller: Caller
+    expires_at: datetime | None
 
-    async def get(self, key: K, find: Callable[[], Awaitable[V | None]]) -> V | None:
+
+class _Remembered(Generic[K, V]):
+    def __init__(self, clock: Clock, grace_s: float) -> None:
+        self._clock, self._grace_s = clock, grace_s
+        self._values: OrderedDict[K, tuple[float, V | None]] = OrderedDict()
+
+    async def get(self, key: K, find: Callable[[], Awaitable[V | None]]) -> tuple[V | None, Doubt]:
+        """What ``find`` finds, or found a moment ago; while the database is away, what it found within the grace
+        period."""
         now = self._clock.monotonic()
-        kept = self._values.get(key)
-        if kept is not None and now - kept[0] < REMEMBER_S:
-            return kept[1]
-        found = await find()
-        if len(self._values) >= _MOST:
-            self._values.clear()
+        at, value = self._values.get(key, (float("-inf"), None))
+        if now - at < REMEMBER_S:
+            return value, ""
+        try:
+            found = await find()
+        except DatabaseAway:
+            if value is None or now - at >= self._grace_s:
+                raise
+            return value, "database"
         self._values[key] = (now, found)
-        return found
+        self._values.move_to_end(key)
+        if len(self._values) > _MOST:
+            self._values.popitem(last=False)
+        return found, ""
 
     def forget(self, key: K) -> None:
         self._values.pop(key, None)
 
 
 class Directory:
-    """Every method raises :class:`~control_api.db.database.DatabaseAway` if the database is away."""
+    """Every method raises :class:`~control_api.db.database.DatabaseAway` if the database is away, and who is asked for
+    was not found in it within ``grace_s``. Who was, is given with a doubt."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, grace_s: float = 0.0) -> None:
         self._database = database
         self._clock = clock
-        self._users: _Remembered[UUID | str, User] = _Remembered(clock)
-        self._keys: _Remembered[bytes, Caller] = _Remembered(clock)
+        self._users: _Remembered[UUID | str, User] = _Remembered(clock, grace_s)
+        self._keys: _Remembered[bytes, _Key] = _Remembered(clock, grace_s)
 
     async def user(self, user_id: UUID) -> User | None:
-        return await self._users.get(user_id, lambda: self._find_user(user_id))
+        return await self._user(user_id)
 
     async def user_by_email(self, email: str) -> User | None:
         """Without regard to case only if the database has it in lower case, as the frontend writes it."""
-        return await self._users.get(email, lambda: self._find_user(email))
+        return await self._user(email)
 
     async def key(self, key: str) -> Caller | None:
         """The caller of an API key that is neither revoked nor expired."""
         hashed = key_hash(key)
-        return await self._keys.get(hashed, lambda: self._find_key(hashed))
+        known, doubt = await self._keys.get(hashed, lambda: self._find_key(hashed))
+        if known is None or (known.expires_at is not None and known.expires_at <= self._clock.utc()):
+            return None
+        return replace(known.caller, doubt=doubt) if doubt else known.caller
+
+    async def _user(self, wanted: UUID | str) -> User | None:
+        user, doubt = await self._users.get(wanted, lambda: self._find_user(wanted))
+        return replace(user, doubt=doubt) if user and doubt else user
 
     def forget_key(self, hashed: bytes) -> None:
         """It was revoked here."""
@@ -89,7 +113,7 @@ class Directory:
             row = await session.scalar(select(UserRow).where(column == wanted))
         return User(row.id, row.email, row.organization_id, row.role) if row else None
 
-    async def _find_key(self, hashed: bytes) -> Caller | None:
+    async def _find_key(self, hashed: bytes) -> _Key | None:
         now = self._clock.utc()
         async with self._database.system() as session:
             row = await session.scalar(select(ApiKey).where(ApiKey.key_hash == hashed))
@@ -98,4 +122,4 @@ class Directory:
             if row.last_used_at is None or now - row.last_used_at > _NOTE_USE_EVERY:
                 await session.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now))
         allowed = frozenset(row.scopes) & PERMISSIONS.keys() - PERSONAL
-        return Caller("key", row.id, row.organization_id, allowed)
+        return _Key(Caller("key", row.id, row.organization_id, allowed), row.expires_at)

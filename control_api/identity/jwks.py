@@ -14,6 +14,9 @@ from voicegate.kernel.clock import Clock
 FRESH_S = 600.0
 UNKNOWN_AGAIN_S = 30.0
 """A key id that we do not know is looked for at most so often: whoever invents ids cannot make us ask all day."""
+KEPT_S = 24 * 3600.0
+"""So long after they were fetched last, keys are trusted although their issuer cannot be asked: it may have withdrawn
+them."""
 _TIMEOUT_S = 5.0
 _MAX_BYTES = 256 * 1024
 
@@ -46,6 +49,8 @@ class RemoteKeys:
         self._keys: dict[str, Key] = {}
         self._tried_at = float("-inf")
         self._fetched_at = float("-inf")
+        self.is_away = False
+        """The issuer did not answer when it was asked last."""
         self._lock = asyncio.Lock()
 
     async def find(self, key_id: str) -> Key | None:
@@ -54,7 +59,15 @@ class RemoteKeys:
             async with self._lock:
                 if self._wants_fetch(key_id):
                     await self._refresh()
+        if self._clock.monotonic() - self._fetched_at > KEPT_S:
+            return None
         return self._keys.get(key_id)
+
+    async def look_again(self) -> None:
+        """See whether an issuer that was away is back, as often as an unknown key may be looked for."""
+        async with self._lock:
+            if self.is_away and self._clock.monotonic() - self._tried_at >= UNKNOWN_AGAIN_S:
+                await self._refresh()
 
     def _wants_fetch(self, key_id: str) -> bool:
         now = self._clock.monotonic()
@@ -70,6 +83,8 @@ class RemoteKeys:
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError, JoseError) as error:
             # The keys that we have stay in use: an issuer that is away must not log everybody out.
             _log.warning("issuer's keys not fetched", url=self._url, error=type(error).__name__)
+            self.is_away = True
             return
+        self.is_away = False
         self._keys = {key.kid: key for key in keys if key.kid and not key.is_private and key.key_type != "oct"}
         self._fetched_at = self._clock.monotonic()

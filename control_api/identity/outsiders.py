@@ -17,7 +17,7 @@ from joserfc.jwk import Key, OctKey
 from control_api.identity.claims import check_audience, check_issuer, check_times, check_type, refused
 from control_api.identity.jwks import Fetch, RemoteKeys, fetch_json
 from voicegate.kernel.clock import Clock
-from voicegate.kernel.errors import ConfigError
+from voicegate.kernel.errors import ConfigError, VoicegateError
 
 _TYPES = (None, "jwt", "at+jwt")
 _MIN_SECRET_BYTES = 32
@@ -57,8 +57,28 @@ class AuthJsIssuer(msgspec.Struct, frozen=True, tag_field="kind", tag="authjs", 
 IssuerSetting = SecretIssuer | JwksIssuer | AuthJsIssuer
 
 
+class IssuerAway(VoicegateError):
+    """Whether a token is good cannot be said: its key is not known, and its issuer cannot be asked."""
+
+    code = "issuer_unavailable"
+
+
 class Outsider(Protocol):
     """Reads tokens of one issuer."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        ...
+
+    @property
+    def may_be_away(self) -> bool:
+        """Whether reading takes something that must be fetched."""
+        ...
+
+    async def is_away(self) -> bool:
+        """Whether the issuer is away, after another look if it was."""
+        ...
 
     def may_read(self, issuer: str | None, *, encrypted: bool) -> bool:
         """Whether a token that calls itself so could be one of its."""
@@ -69,6 +89,7 @@ class Outsider(Protocol):
 
         Raises:
             Problem: ``unauthorized``.
+            IssuerAway: it cannot be verified now.
         """
         ...
 
@@ -104,6 +125,10 @@ class _WithSecret:
     def __init__(self, setting: SecretIssuer, clock: Clock) -> None:
         self._setting, self._clock = setting, clock
         self._key = OctKey.import_key(setting.secret)
+        self.name, self.may_be_away = setting.issuer, False
+
+    async def is_away(self) -> bool:
+        return False
 
     def may_read(self, issuer: str | None, *, encrypted: bool) -> bool:
         return not encrypted and issuer == self._setting.issuer
@@ -116,12 +141,20 @@ class _WithSecret:
 class _WithKeys:
     def __init__(self, setting: JwksIssuer, keys: RemoteKeys, clock: Clock) -> None:
         self._setting, self._keys, self._clock = setting, keys, clock
+        self.name, self.may_be_away = setting.issuer, True
+
+    async def is_away(self) -> bool:
+        if self._keys.is_away:
+            await self._keys.look_again()
+        return self._keys.is_away
 
     def may_read(self, issuer: str | None, *, encrypted: bool) -> bool:
         return not encrypted and issuer == self._setting.issuer
 
     async def read(self, token: str, key_id: str | None) -> dict[str, Any]:
         key = await self._keys.find(key_id) if key_id else None
+        if key is None and key_id and self._keys.is_away:
+            raise IssuerAway("its key is not known, and its issuer does not answer")
         if key is None:
             raise refused("its key is not known")
         return _checked(_signed(token, key, self._setting.algorithms), self._setting, self._clock)
@@ -138,6 +171,10 @@ class _AuthJs:
             for salt in setting.salts
             for encryption in _AUTHJS_BYTES
         ]
+        self.name, self.may_be_away = "Auth.js", False
+
+    async def is_away(self) -> bool:
+        return False
 
     def may_read(self, issuer: str | None, *, encrypted: bool) -> bool:
         return encrypted
