@@ -27,7 +27,6 @@ from voicegate.kernel.clock import Clock
 
 MOST_ANSWER_BYTES = 128 * 1024
 MOST_BYTES = 64 * 1024 * 1024
-"""Of all answers together."""
 UNCHANGED_S = 10.0
 """An answer that has not changed is written again after so long only: its age is then too high by that much."""
 _MARGIN_MS = 2_000
@@ -113,10 +112,18 @@ def digest_of(path: str, query: str, permissions: Iterable[str], caller: str = "
 
 
 class Answers:
-    def __init__(self, client: Redis, breaker: Breaker, behind: WriteBehind, clock: Clock, life_s: float) -> None:
-        """``life_s``: how long an answer is kept; 0: none is."""
+    def __init__(
+        self,
+        client: Redis,
+        breaker: Breaker,
+        behind: WriteBehind,
+        clock: Clock,
+        life_s: float,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """``life_s``: how long an answer is kept; 0: none is. ``most_bytes``: of all answers in Redis together."""
         self._client, self._breaker, self._behind, self._clock = client, breaker, behind, clock
-        self._life_ms = round(life_s * 1000)
+        self._life_ms, self._most_bytes = round(life_s * 1000), most_bytes
         self._written: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def keep(self, asked: Asked, content_type: str, etag: str, body: bytes) -> None:
@@ -125,7 +132,7 @@ class Answers:
             return
         value = msgspec.msgpack.encode(Kept(asked.at, content_type, etag, body))
         keys = (answer_key(asked.member), ANSWERS, ANSWER_SIZES, forgotten_key(str(asked.organization_id)))
-        args = (asked.member, len(value), self._life_ms, MOST_BYTES, ANSWER_PREFIX, _ms(asked.at), value)
+        args = (asked.member, len(value), self._life_ms, self._most_bytes, ANSWER_PREFIX, _ms(asked.at), value)
         self._behind.offer(f"answer:{asked.member}", scripts.Call(_KEEP, keys, args), len(value))
 
     async def find(self, asked: Asked) -> Kept | None:

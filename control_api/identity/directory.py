@@ -2,31 +2,24 @@
 
 import hashlib
 import secrets
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select, update
 
-from control_api.db.database import Database, DatabaseAway
+from control_api.db.database import Database
 from control_api.db.models.people import ApiKey
 from control_api.db.models.people import User as UserRow
-from control_api.identity.caller import Caller, Doubt, User
+from control_api.identity.caller import Caller, User
 from control_api.identity.permissions import PERMISSIONS, PERSONAL
+from control_api.identity.remembered import Remembered
 from voicegate.kernel.clock import Clock
 
-REMEMBER_S = 5.0
-"""So long may a role that was taken away, or a key that was revoked by another process, still be used."""
-_MOST = 10_000
 _NOTE_USE_EVERY = timedelta(minutes=1)
 
 KEY_PREFIX = "vgk_"
 _SHOWN_CHARACTERS = 12
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 
 
 def new_key() -> tuple[str, str, bytes]:
@@ -46,34 +39,6 @@ class _Key:
     expires_at: datetime | None
 
 
-class _Remembered(Generic[K, V]):
-    def __init__(self, clock: Clock, grace_s: float) -> None:
-        self._clock, self._grace_s = clock, grace_s
-        self._values: OrderedDict[K, tuple[float, V | None]] = OrderedDict()
-
-    async def get(self, key: K, find: Callable[[], Awaitable[V | None]]) -> tuple[V | None, Doubt]:
-        """What ``find`` finds, or found a moment ago; while the database is away, what it found within the grace
-        period."""
-        now = self._clock.monotonic()
-        at, value = self._values.get(key, (float("-inf"), None))
-        if now - at < REMEMBER_S:
-            return value, ""
-        try:
-            found = await find()
-        except DatabaseAway:
-            if value is None or now - at >= self._grace_s:
-                raise
-            return value, "database"
-        self._values[key] = (now, found)
-        self._values.move_to_end(key)
-        if len(self._values) > _MOST:
-            self._values.popitem(last=False)
-        return found, ""
-
-    def forget(self, key: K) -> None:
-        self._values.pop(key, None)
-
-
 class Directory:
     """Every method raises :class:`~control_api.db.database.DatabaseAway` if the database is away, and who is asked for
     was not found in it within ``grace_s``. Who was, is given with a doubt."""
@@ -81,8 +46,8 @@ class Directory:
     def __init__(self, database: Database, clock: Clock, grace_s: float = 0.0) -> None:
         self._database = database
         self._clock = clock
-        self._users: _Remembered[UUID | str, User] = _Remembered(clock, grace_s)
-        self._keys: _Remembered[bytes, _Key] = _Remembered(clock, grace_s)
+        self._users: Remembered[UUID | str, User] = Remembered(clock, grace_s)
+        self._keys: Remembered[bytes, _Key] = Remembered(clock, grace_s)
 
     async def user(self, user_id: UUID) -> User | None:
         return await self._user(user_id)
