@@ -22,6 +22,7 @@ class CloseCode(IntEnum):
     TRY_AGAIN = 1013
     BAD_MESSAGE = 4400
     UNAUTHORIZED = 4401
+    NO_CREDITS = 4402
     FORBIDDEN = 4403
     START_TIMEOUT = 4408
     TAKEN_OVER = 4409
@@ -90,6 +91,11 @@ CLOSE_TABLE: tuple[CloseMeaning, ...] = (
         CloseCode.UNAUTHORIZED,
         "The resume secret is wrong, or the session id belongs to a call that has a socket.",
         "Begin a new call under a new session id.",
+    ),
+    CloseMeaning(
+        CloseCode.NO_CREDITS,
+        "The agent's organisation has not enough credits for a call.",
+        "Nothing, until credits have come in.",
     ),
     CloseMeaning(
         CloseCode.FORBIDDEN,

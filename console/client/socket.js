@@ -13,7 +13,7 @@ const PROFILE = "voice.v1";
 const TOKEN_PREFIX = "voicegate.token.";
 const NORMAL = 1000;
 /** Close codes after which no new connection brings the call back. */
-const FINAL = new Set([NORMAL, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4409, 4410, 4413, 4440]);
+const FINAL = new Set([NORMAL, 1002, 1003, 1007, 1009, 4400, 4401, 4402, 4403, 4409, 4410, 4413, 4440]);
 const OPEN_MS = 8000;
 /** Microphone audio that may wait in the browser; a slower network loses the oldest instead of falling behind. */
 const MOST_WAITING_BYTES = 32000;

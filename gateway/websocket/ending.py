@@ -79,6 +79,7 @@ _REFUSED: dict[str, CloseCode] = {
     "draining": CloseCode.GOING_AWAY,
     "unauthorized": CloseCode.UNAUTHORIZED,
     "in_use": CloseCode.UNAUTHORIZED,
+    "insufficient_credits": CloseCode.NO_CREDITS,
     "forbidden": CloseCode.FORBIDDEN,
     "gone": CloseCode.GONE,
     "state_unavailable": CloseCode.TRY_AGAIN,
