@@ -33,5 +33,7 @@ class ControlConfig:
     """While the database or an issuer is away: so long after they were verified, callers may go on reading."""
     max_body_bytes: int = 1024 * 1024
     credits: CreditsConfig = field(default_factory=CreditsConfig)
+    plain_http_tools: bool = False
+    """Tools may have addresses without TLS; whether they are reached, the composition root decides."""
     drain_s: float = 3.0
     """Time for requests to end at shutdown."""

@@ -30,10 +30,13 @@ from control_api.identity.outsiders import open_outsider
 from control_api.identity.passwords import Passwords
 from control_api.parts import ControlParts, MediaTokens
 from control_api.rate import Limits
+from control_api.text_agents import MakeTextAgents
+from control_api.tools.port import ToolCalls
 from sessions.agents import AgentShelf
 from sessions.budget import BudgetShelf
 from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
+from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.telemetry import Telemetry
@@ -49,8 +52,11 @@ class Surroundings:
     media_token: MediaTokens
     clock: Clock
     telemetry: Telemetry
-    home: UUID | None = None
+    home: UUID | None
     """The organisation that keeps calls without a published agent; None: nobody does."""
+    text_agents: MakeTextAgents
+    tool_calls: ToolCalls
+    sealing: Sealing
     ice_servers: Callable[[str], list[Mapping[str, Any]]] = lambda _: []
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     """Of vendors."""
@@ -130,6 +136,9 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             clock=around.clock,
             telemetry=around.telemetry,
             media_token=around.media_token,
+            text_agents=around.text_agents(AgentShelf(client)),
+            tool_calls=around.tool_calls,
+            sealing=around.sealing,
             ice_servers=around.ice_servers,
         )
 

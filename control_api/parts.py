@@ -20,6 +20,9 @@ from control_api.identity.directory import Directory
 from control_api.identity.issuer import Issuer
 from control_api.identity.passwords import Passwords
 from control_api.rate import Limits
+from control_api.text_agents import TextAgents
+from control_api.tools.port import ToolCalls
+from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.telemetry import Telemetry
@@ -52,6 +55,9 @@ class ControlParts:
     clock: Clock
     telemetry: Telemetry
     media_token: MediaTokens
+    text_agents: TextAgents
+    tool_calls: ToolCalls
+    sealing: Sealing
     ice_servers: Callable[[str], list[Mapping[str, Any]]]
     """ICE servers for a session, as WebRTC's RTCIceServer."""
 

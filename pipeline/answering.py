@@ -116,7 +116,7 @@ class Answering:
             raise RuntimeError("a reply needs a running session")
         engines, config = self._engines, self._config
         stored = self._reporter.stored if self._setup.clips else _at_once
-        run.task = self.tasks.create_task(run.run(engines.agent, engines.tts, config.voice, stored))
+        run.task = self.tasks.create_task(run.run(engines.agent, engines.tts, config.voice_of, stored))
         run.begun = True
 
     def _request(self, command: StartReply) -> AgentRequest:

@@ -56,6 +56,8 @@ class _Line:
 
     text: str
     filler: bool = False
+    agent: str = ""
+    """Who says it; empty: whoever spoke before."""
 
 
 class ReplyRun:
@@ -135,13 +137,13 @@ class ReplyRun:
     # --- the task ---
 
     async def run(
-        self, agent: Agent, voice: TextToSpeech, voice_name: str, stored: Callable[[], Awaitable[None]]
+        self, agent: Agent, voice: TextToSpeech, voice_of: Callable[[str], str], stored: Callable[[], Awaitable[None]]
     ) -> None:
-        """Until all audio is in playout, or the provider failed."""
+        """Until all audio is in playout, or the provider failed. ``voice_of``: an agent's voice, by its name."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._think(agent))
-                group.create_task(self._speak(voice, voice_name, stored))
+                group.create_task(self._speak(voice, voice_of, stored))
         except* ProviderError as group_error:
             self._failed(_first(group_error))
         except* Exception as group_error:
@@ -168,7 +170,7 @@ class ReplyRun:
 
     async def _ask(self, agent: Agent, request: AgentRequest) -> None:
         chunker = PhraseChunker(first_chars=self._first_chars)
-        first = True
+        first, speaker = True, self.agent
         async with aclosing(agent.reply(request)) as outputs:
             async for output in outputs:
                 self._stop_if_cancelled()
@@ -177,24 +179,29 @@ class ReplyRun:
                         if first:
                             first = False
                             self._observer.reply_token(self)
-                        await self._enqueue(chunker.push(text))
+                        await self._enqueue(chunker.push(text), speaker)
                     case ToolCalled() | ToolReturned() | HandedOff() | TokensUsed() | CallEnded():
-                        await self._enqueue(chunker.flush())
+                        await self._enqueue(chunker.flush(), speaker)
                         self._observer.reply_output(self, output)
-        await self._enqueue(chunker.flush())
+                        if isinstance(output, HandedOff):
+                            speaker = output.to_agent
+        await self._enqueue(chunker.flush(), speaker)
 
-    async def _enqueue(self, phrases: list[str]) -> None:
+    async def _enqueue(self, phrases: list[str], speaker: str) -> None:
         for phrase in phrases:
-            await self._queue.put(_Line(phrase))
+            await self._queue.put(_Line(phrase, agent=speaker))
 
-    async def _speak(self, tts: TextToSpeech, voice: str, stored: Callable[[], Awaitable[None]]) -> None:
-        said = ""
+    async def _speak(
+        self, tts: TextToSpeech, voice_of: Callable[[str], str], stored: Callable[[], Awaitable[None]]
+    ) -> None:
+        said, speaker = "", self.agent
         while (line := await self._queue.get()) is not None:
             self._stop_if_cancelled()
             phrase, self.filler = line.text, line.filler
             self._playout.begin_phrase(phrase)
             self._observer.reply_phrase(self, phrase)
-            await self._speak_phrase(tts, phrase, voice, said)
+            speaker = line.agent or speaker
+            await self._speak_phrase(tts, phrase, voice_of(speaker), said)
             await stored()
             self._stop_if_cancelled()
             self._playout.end_phrase()

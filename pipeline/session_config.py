@@ -45,6 +45,8 @@ class SessionConfig:
     """Audio before the first voiced sample that speech to text gets: soft consonants begin before voice activity."""
     language: str = "en"
     voice: str = ""
+    voices: Mapping[str, str] = field(default_factory=dict)
+    """Name of an agent -> its voice, where that is not ``voice``."""
     playout_ms: int = 3000
     """Synthesised audio that may wait for its turn to be heard."""
     clip_playout_ms: int = 30_000
@@ -52,6 +54,10 @@ class SessionConfig:
     lines: Lines = field(default_factory=Lines)
     allowance: Allowance = field(default_factory=Allowance)
     """What the process can afford at the moment."""
+
+    def voice_of(self, agent: str) -> str:
+        """The voice of an agent, by its name."""
+        return self.voices.get(agent, self.voice)
 
 
 @dataclass(frozen=True, slots=True)

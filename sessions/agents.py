@@ -1,6 +1,6 @@
 """Published agents in Redis: the control API puts them there, the gateway takes them when a call begins."""
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -26,6 +26,37 @@ class Knowledge(msgspec.Struct, frozen=True, rename="camel"):
     text: str
 
 
+class ToolSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An HTTP request that an agent may make in a call."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """JSON Schema of the arguments: an object."""
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    url: str
+    """With ``{parameter}`` in its path and query."""
+    headers: dict[str, str] = {}
+    """With ``{{secret}}`` in their values."""
+    secrets: dict[str, str] = {}
+    """Sealed (:mod:`sessions.sealing`) for the agent's organisation."""
+    timeout_s: float = 8.0
+    acts: bool = True
+    """It changes something, so it runs once the caller's turn is settled and never before."""
+    filler: str = ""
+    """Said while it runs."""
+
+
+class HandoffSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who takes over, and when."""
+
+    condition: str
+    to_agent: str = ""
+    """Id of an agent; what it is, is what it published last."""
+    to_number: str = ""
+    """A telephone number instead."""
+
+
 class AgentSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One version of an agent, with all that a call needs. Fields may be added with a default, never taken away: an old
     gateway reads what a new control API wrote, and the other way round."""
@@ -45,6 +76,8 @@ class AgentSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     knowledge: tuple[Knowledge, ...] = ()
     paid: bool = False
     """Calls cost its organisation credits."""
+    tools: tuple[ToolSnapshot, ...] = ()
+    handoffs: tuple[HandoffSnapshot, ...] = ()
 
 
 class AgentShelf:

@@ -38,7 +38,7 @@ from sessions.store import Store
 from voicegate.calls import CallRegistry, CallsConfig, State
 from voicegate.casting import Casting
 from voicegate.embedded.redis import RedisConfig, embedded_redis
-from voicegate.engines import open_engines, open_models
+from voicegate.engines import open_engines
 from voicegate.exchanges import audiosocket_config
 from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.errors import ConfigError
@@ -53,6 +53,7 @@ from voicegate.phones import phone_parts
 from voicegate.settings import Settings
 from voicegate.webrtc import webrtc_settings
 from voicegate.words_log import log_words
+from voicegate.workshop import open_workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ async def _calls(
     stack.push_async_callback(store_client.aclose)
     owner = f"{socket.gethostname()}-{os.getpid()}-{new_session_id()[:8]}"
     leases = await stack.enter_async_context(Leases(client, config, owner))
+    workshop = await open_workshop(settings, clock, stack)
     registry: CallRegistry
     count = event_metrics(telemetry)
 
@@ -175,7 +177,7 @@ async def _calls(
         State(Store(store_client, config), leases, journal, config),
         clock,
         observe,
-        cast=Casting(AgentShelf(store_client), engines, conversations, clock, open_models(settings, stack)),
+        cast=Casting(AgentShelf(store_client), engines, conversations, workshop),
     )
     await stack.enter_async_context(registry)
     return registry, store_client

@@ -5,20 +5,13 @@ the moment when the call begins is the call's until it ends; a call that another
 """
 
 import uuid
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from pipeline.adapters.openai_compatible import OpenAICompatible
-from pipeline.adapters.published_agent import PublishedAgent, Remote, build_published
-from pipeline.ports import Agent
 from pipeline.session_config import Engines, SessionConfig
-from sessions.agents import AgentShelf, AgentSnapshot
-from voicegate.kernel.clock import Clock
+from sessions.agents import AgentShelf
 from voicegate.kernel.errors import RefusedCall
-
-_KEPT = 256
-"""Built agents; one costs some milliseconds to build and little to keep."""
+from voicegate.published import PublishedAgents, Workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +23,10 @@ class Cast:
     published: bool = False
 
 
-OpenModel = Callable[[str], OpenAICompatible]
-"""The deployment's language model, or another one of its endpoint by name."""
-
-
 class Casting:
-    def __init__(
-        self,
-        shelf: AgentShelf,
-        engines: Engines,
-        config: SessionConfig,
-        clock: Clock,
-        open_model: OpenModel | None = None,
-    ) -> None:
-        """``open_model``: None where agents work by rules."""
+    def __init__(self, shelf: AgentShelf, engines: Engines, config: SessionConfig, workshop: Workshop) -> None:
         self._shelf, self._engines, self._config = shelf, engines, config
-        self._clock, self._open_model = clock, open_model
-        self._built: OrderedDict[tuple[str, int], Agent] = OrderedDict()
+        self._agents = PublishedAgents(shelf, workshop)
 
     async def __call__(self, agent: str) -> Cast:
         """Engines and settings for a call to ``agent`` (empty: the deployment's first).
@@ -60,36 +40,29 @@ class Casting:
         snapshot = await self._shelf.take(agent)
         if snapshot is None:
             raise RefusedCall("gone", "this agent is not published")
-        engines = replace(self._engines, agent=self._agent(snapshot))
+        engines = self._engines
         config = replace(
             self._config,
             voice=snapshot.voice or self._config.voice,
             language=snapshot.language or self._config.language,
         )
+        if snapshot.preset == "none":
+            team = await self._agents.team(snapshot)
+            voices = {name: voice or self._config.voice for name, voice in team.voices.items()}
+            engines, config = replace(engines, agent=team.agent), replace(config, voices=voices)
         return Cast(engines, config, published=True)
 
-    def _agent(self, snapshot: AgentSnapshot) -> Agent:
-        if snapshot.preset == "estate-agency":
-            return self._engines.agent
-        key = (snapshot.id, snapshot.version)
-        if key not in self._built:
-            self._built[key] = self._build(snapshot)
-        self._built.move_to_end(key)
-        if len(self._built) > _KEPT:
-            self._built.popitem(last=False)
-        return self._built[key]
+    async def of_organization(self, agent_id: str, organization_id: str) -> Cast:
+        """The same for a call that is handed over, to a published agent of this organisation.
 
-    def _build(self, snapshot: AgentSnapshot) -> Agent:
-        published = PublishedAgent(
-            snapshot.name,
-            snapshot.instructions,
-            snapshot.greeting,
-            {each.topic: each.text for each in snapshot.knowledge},
-        )
-        if self._open_model is None:
-            return build_published(published, self._clock.utc)
-        client = self._open_model(snapshot.model)
-        return build_published(published, self._clock.utc, Remote(client.model, client.settings, client.provider))
+        Raises:
+            RefusedCall: ``gone``, it has published no such agent.
+            StateUnavailable: Redis is away.
+        """
+        snapshot = await self._shelf.take(agent_id) if is_published_id(agent_id) else None
+        if snapshot is None or snapshot.organization_id != organization_id:
+            raise RefusedCall("gone", "the organisation has published no such agent")
+        return await self(agent_id)
 
 
 def is_published_id(agent: str) -> bool:

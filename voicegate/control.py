@@ -31,7 +31,9 @@ from voicegate.embedded.redis import RedisConfig, embedded_redis
 from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.observability.process import add_process_metrics
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
+from voicegate.published import WrittenAgents
 from voicegate.settings import Settings
+from voicegate.workshop import open_workshop
 
 _TURN_S = 3600.0
 _VENDOR_EVERY_S = 30.0
@@ -68,6 +70,7 @@ async def running_control(settings: Settings, gateway_url: str = "") -> AsyncIte
         await migrate(database_url, committed())
         admin = await _first_admin(settings, database_url, embedded=not given)
         config = control_settings(settings, database_url, gateway_url)
+        workshop = await open_workshop(settings, clock, stack)
         around = Surroundings(
             redis_url,
             StateConfig(retention_s=settings.retention_s, resume_window_s=settings.resume_s),
@@ -76,6 +79,9 @@ async def running_control(settings: Settings, gateway_url: str = "") -> AsyncIte
             clock,
             PrometheusTelemetry(registry),
             await _home(settings, database_url, embedded=not given),
+            lambda shelf: WrittenAgents(shelf, workshop),
+            workshop,
+            workshop.sealing,
             _IceServers(settings, clock),
             _vendor_checks(settings),
         )
@@ -97,6 +103,7 @@ def control_settings(settings: Settings, database_url: str, gateway_url: str = "
         outsiders=read_settings(settings.issuers.get_secret_value()),
         stale_s=settings.stale_s,
         grace_s=settings.grace_s,
+        plain_http_tools=settings.tools_private_hosts,
         requests=Limit(per_s, burst=max(1, round(4 * per_s))),
     )
 

@@ -271,6 +271,9 @@ class Settings(BaseSettings):
         description="Private key that signs access tokens, EC on P-256, as PEM or JWK. Empty: one is kept in the data "
         "folder.",
     )
+    tools_private_hosts: bool = Field(
+        False, description="Tools of agents may call addresses of private networks, and without TLS: for local use."
+    )
     issuers: SecretStr = Field(
         SecretStr(""), description="Other issuers of tokens that are trusted, as JSON: see control-api.md."
     )

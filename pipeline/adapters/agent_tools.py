@@ -36,6 +36,8 @@ class CallContext:
     """Set by a tool that ends the call: the reason."""
     failed: set[str] = field(default_factory=set)
     """Ids of tool calls that gave an error."""
+    handoffs: int = 0
+    """How many there were in this reply."""
 
 
 @dataclass(frozen=True, slots=True)

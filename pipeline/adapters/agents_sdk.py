@@ -7,7 +7,7 @@ settles in a task of its own, which we wait for; and tool errors are formatted i
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -53,7 +53,8 @@ class AgentsSdkAgent:
 
     ``agents``: all agents of the call, the starting one first; handoffs between them are declared on the SDK agents.
     Their function tools are guarded (:func:`~pipeline.adapters.agent_tools.guard`).
-    ``model``: for agents that have none of their own; ``settings``: override those of all agents.
+    ``model``: for agents that have none of their own; ``settings``: override those of all agents. ``fillers``: what is
+    said while the tool of this name runs, unless something was said before it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class AgentsSdkAgent:
         model: Model | None = None,
         settings: ModelSettings | None = None,
         max_turns: int = MAX_TURNS,
+        fillers: Mapping[str, str] | None = None,
     ) -> None:
         if not agents:
             raise ConfigError("an agent needs at least one SDK agent")
@@ -74,6 +76,7 @@ class AgentsSdkAgent:
         self._speakers = {agent.name: _speaker(agent) for agent in agents}
         self._provider = provider
         self._max_turns = max_turns
+        self._fillers = fillers or {}
         self._run_config = RunConfig(
             model_provider=_OneModel(model),
             model_settings=settings,
@@ -109,7 +112,7 @@ class AgentsSdkAgent:
             max_turns=self._max_turns,
             run_config=self._run_config,
         )
-        mapping = _Mapping(agent.name, call)
+        mapping = _Mapping(agent.name, call, self._fillers)
         try:
             async with aclosing(_events(run)) as events:
                 async for event in events:
@@ -153,10 +156,12 @@ def _with_facts(data: CallModelData[Any]) -> ModelInputData:
 class _Mapping:
     """One reply's stream events to our outputs."""
 
-    def __init__(self, agent: str, call: CallContext) -> None:
+    def __init__(self, agent: str, call: CallContext, fillers: Mapping[str, str]) -> None:
         self._agent = agent
         self._call = call
         self._names: dict[str, str] = {}
+        self._fillers = fillers
+        self._silent = True
         self._gap = False
 
     def outputs(self, event: StreamEvent) -> Iterator[AgentOutput]:
@@ -174,7 +179,7 @@ class _Mapping:
             case "response.output_text.delta" | "response.refusal.delta" if data.delta:
                 # Two messages of one reply (before and after a tool) must not run into one word.
                 yield TextDelta(f" {data.delta}" if self._gap and not data.delta[0].isspace() else data.delta)
-                self._gap = False
+                self._gap = self._silent = False
             case "response.output_text.done":
                 self._gap = bool(data.text) and not data.text[-1].isspace()
             case "response.completed" if data.response.usage is not None:
@@ -186,6 +191,9 @@ class _Mapping:
         if event.name == "tool_called" and raw.type == "function_call":
             self._names[raw.call_id] = raw.name
             yield ToolCalled(raw.call_id, raw.name, raw.arguments)
+            if self._silent and (filler := self._fillers.get(raw.name)):
+                yield TextDelta(filler)
+                self._silent, self._gap = False, True
         elif event.name == "tool_output" and isinstance(event.item, ToolCallOutputItem):
             call_id = raw["call_id"]
             known = call_id in self._names

@@ -15,6 +15,8 @@ from pipeline.adapters.local.forms import advance, arguments, reminder
 from pipeline.adapters.local.replies import ack, anything_else, say
 from pipeline.adapters.local.state import CALLED, Form, Mind, State, Step
 
+_SHAPES: Mapping[str, type] = {"about": dict, "implied": dict, "ask_again": list, "options": list}
+
 
 def took(mind: Mind, state: State, tool: str, arguments: str) -> State:
     """A tool was called, by us or by another model in our place."""
@@ -101,7 +103,10 @@ def _parsed(output: str) -> Mapping[str, Any]:
         result = json.loads(output)
     except ValueError:
         return {}
-    return result if isinstance(result, dict) else {}
+    if not isinstance(result, dict):
+        return {}
+    # A tool of somebody who never heard of these keys may use one of them for something else.
+    return {key: value for key, value in result.items() if isinstance(value, _SHAPES.get(key, object))}
 
 
 def _spoken(result: Mapping[str, Any], output: str) -> str:

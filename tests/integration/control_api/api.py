@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,9 +27,12 @@ from control_api.opening import Surroundings, open_parts
 from control_api.parts import ControlParts
 from control_api.server import serve
 from gateway.tokens import Claims, sign
+from pipeline.adapters.outward_http import outward_http
 from sessions.config import Config as StateConfig
+from sessions.sealing import Sealing
 from voicegate.kernel.clock import SystemClock
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
+from voicegate.published import Workshop, WrittenAgents
 
 SECRET = "a secret of the tests only, long enough"
 PASSWORD = "correct horse battery staple"
@@ -170,15 +173,30 @@ async def running_world(database_url: str, redis_url: str, **config: Any) -> Asy
         expires = int(clock.utc().timestamp()) + lifetime_s
         return sign(SECRET, Claims(session_id, expires, agent, token_id(session_id)))
 
+    private = config.get("plain_http_tools", False)
     settings = ControlConfig(DatabaseConfig(database_url, pool_size=5), port=0, **config)
-    around = Surroundings(
-        redis_url, StateConfig(), ECKey.generate_key("P-256"), media_token, clock, PrometheusTelemetry(registry)
-    )
-    async with open_parts(settings, around) as parts, asyncio.TaskGroup() as tasks:
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(outward_http(private_hosts=private))
+        workshop = Workshop(clock, http, Sealing(SECRET))
+        around = Surroundings(
+            redis_url,
+            StateConfig(),
+            ECKey.generate_key("P-256"),
+            media_token,
+            clock,
+            PrometheusTelemetry(registry),
+            None,
+            lambda shelf: WrittenAgents(shelf, workshop),
+            workshop,
+            workshop.sealing,
+        )
+        parts = await stack.enter_async_context(open_parts(settings, around))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
         application = build_app(parts, registry)
         hashed = await parts.passwords.hash(PASSWORD)
         ours, theirs = await make_company(database_url, hashed), await make_company(database_url, hashed)
         for company in (ours, theirs):
             await parts.bookkeeper.welcome(company.id)
-        async with serve(application, settings, tasks) as running, aiohttp.ClientSession() as http:
-            yield World(parts, application, database_url, ours, theirs, http, running.url)
+        running = await stack.enter_async_context(serve(application, settings, tasks))
+        client = await stack.enter_async_context(aiohttp.ClientSession())
+        yield World(parts, application, database_url, ours, theirs, client, running.url)

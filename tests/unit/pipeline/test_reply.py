@@ -78,7 +78,7 @@ async def test_nothing_of_a_cancelled_reply_gets_into_the_next_one(source: Agent
     run = _reply(source, playout, observer)
     playout.open(run.id, held=False)
     async with asyncio.TaskGroup() as tasks:
-        run.task = task = tasks.create_task(run.run(engine, engine, "", _at_once))
+        run.task = task = tasks.create_task(run.run(engine, engine, lambda _: "", _at_once))
         await engine.waiting.wait()
         before = list(observer.told)
         # In one turn of the loop: what it waits for is there, and the reply is cancelled and replaced.
@@ -103,7 +103,7 @@ async def test_a_reply_goes_to_its_end() -> None:
     run = _reply("A line.", playout, observer)
     playout.open(run.id, held=False)
     engine.go.set_result(None)
-    await run.run(engine, engine, "", _at_once)
+    await run.run(engine, engine, lambda _: "", _at_once)
     assert observer.told[-1] == "complete"
     taken = [playout.take() for _ in range(5)]
     assert all(frame is not None for frame in taken)

@@ -2,17 +2,23 @@
 
 from datetime import UTC, datetime
 
-from pipeline.adapters.published_agent import PublishedAgent, build_published, instructions
+from pipeline.adapters.published_agent import PublishedAgent, Surroundings, build_published, instructions
 from pipeline.ports import AgentRequest, CallEnded, TextDelta
 
 
-def now() -> datetime:
-    return datetime(2026, 1, 2, 15, 30, tzinfo=UTC)
+class HalfPastThree:
+    """A clock that stands."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def utc(self) -> datetime:
+        return datetime(2026, 1, 2, 15, 30, tzinfo=UTC)
 
 
 async def answer(published: PublishedAgent, text: str) -> tuple[str, bool]:
     request = AgentRequest("s", (), text, kind="answer" if text else "greeting")
-    parts = [part async for part in build_published(published, now).reply(request)]
+    parts = [part async for part in build_published([published], Surroundings(HalfPastThree())).reply(request)]
     said = "".join(part.text for part in parts if isinstance(part, TextDelta))
     return said, any(isinstance(part, CallEnded) for part in parts)
 
