@@ -41,6 +41,7 @@ _PARENTS = {"agent_id": "agents", "conversation_id": "conversations", "hold_id":
 _OWN = frozenset({"ledger_accounts"})
 """Made by the product itself, a few for each organisation."""
 _WORDS = "'the caller asked about ' || (n % 97) || ' and was told what there is to be told about it, number ' || n"
+_CONFIGURATION = """'{"greeting": "Hello.", "knowledge": [{"topic": "hours", "text": "We open at nine."}]}'::jsonb"""
 _SPECIAL: Mapping[str, str] = {
     "conversations.status": "CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'ended' END::conversation_status",
     "conversations.ended_at": "{at} + interval '90 seconds'",
@@ -58,6 +59,8 @@ _SPECIAL: Mapping[str, str] = {
     "outbox.delivered_at": "{at}",
     "outbox.topic": "'agent'",
     "agents.status": "'draft'::agent_status",
+    "agents.configuration": _CONFIGURATION,
+    "agent_versions.configuration": "jsonb_build_object('name', 'Agent', 'configuration', " + _CONFIGURATION + ")",
     "agents.published_version": "NULL::int",
     "users.role": "'agent'::user_role",
     "api_keys.revoked_at": "NULL::timestamptz",
@@ -133,7 +136,7 @@ def _value(column: Column[Any], table: str, rows: Mapping[str, int]) -> str:
     at = _at(table, rows)
     special = _SPECIAL.get(f"{table}.{column.name}")
     if special is not None:
-        return special.format(at=at)
+        return special.replace("{at}", at)
     if isinstance(column.type, Uuid):
         return _reference(column, table, rows)
     if column.primary_key and isinstance(column.type, Integer) and (parent := _first_parent(table, rows)):
