@@ -21,6 +21,8 @@ class Cast:
     engines: Engines
     config: SessionConfig
     published: bool = False
+    payer: str = ""
+    """The organisation that pays for the call; empty: it is free."""
 
 
 class Casting:
@@ -50,7 +52,7 @@ class Casting:
             team = await self._agents.team(snapshot)
             voices = {name: voice or self._config.voice for name, voice in team.voices.items()}
             engines, config = replace(engines, agent=team.agent), replace(config, voices=voices)
-        return Cast(engines, config, published=True)
+        return Cast(engines, config, published=True, payer=snapshot.organization_id if snapshot.paid else "")
 
     async def of_organization(self, agent_id: str, organization_id: str) -> Cast:
         """The same for a call that is handed over, to a published agent of this organisation.

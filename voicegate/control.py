@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from control_api.app import build_app
 from control_api.config import ControlConfig
+from control_api.credits.config import CreditsConfig
 from control_api.credits.orphans import token_id
 from control_api.db.database import DatabaseConfig
 from control_api.db.migrations import committed, migrate
@@ -26,6 +27,7 @@ from control_api.server import RunningControl, serve
 from gateway.tokens import Claims, sign
 from gateway.webrtc.turn_credentials import turn_credentials
 from sessions.config import Config as StateConfig
+from sessions.prices import PER_CREDIT, read_prices
 from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 from voicegate.embedded.redis import RedisConfig, embedded_redis
 from voicegate.kernel.clock import Clock, SystemClock
@@ -104,7 +106,23 @@ def control_settings(settings: Settings, database_url: str, gateway_url: str = "
         stale_s=settings.stale_s,
         grace_s=settings.grace_s,
         plain_http_tools=settings.tools_private_hosts,
+        credits=credit_settings(settings),
         requests=Limit(per_s, burst=max(1, round(4 * per_s))),
+    )
+
+
+def credit_settings(settings: Settings) -> CreditsConfig:
+    """The ledger's part of the settings. A new call needs a tenth of its hold; it is warned when no more is left."""
+    hold_micro = round(settings.credits_hold * PER_CREDIT)
+    return CreditsConfig(
+        enabled=settings.credits,
+        prices=read_prices(settings.credits_prices),
+        hold_micro=hold_micro,
+        least_micro=hold_micro // 10,
+        warn_micro=hold_micro // 10,
+        end_micro=hold_micro // 40,
+        warning=settings.credits_warning,
+        farewell=settings.credits_farewell,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sessions.prices import read_prices
 from voicegate.kernel.errors import ConfigError
 
 _LEAST_SECRET_BYTES = 16
@@ -274,6 +275,29 @@ class Settings(BaseSettings):
     tools_private_hosts: bool = Field(
         False, description="Tools of agents may call addresses of private networks, and without TLS: for local use."
     )
+    credits: bool = Field(True, description="Calls to published agents cost their organisation credits.")
+    credits_hold: float = Field(
+        2.0,
+        ge=0.01,
+        le=1_000_000,
+        description="Credits set aside for a call, and again when half of them are used up. While the database is "
+        "away, a call lives on this.",
+    )
+    credits_prices: str = Field(
+        "",
+        description="Changes of the price table, `stage/provider/unit=micro-credits`, separated by commas, such as "
+        "`tts/elevenlabs/characters=300`. A credit is 1,000,000 micro-credits; POST /credits/estimate shows the table.",
+    )
+    credits_warning: str = Field(
+        "Just so you know: the credit for this call is nearly used up.",
+        max_length=500,
+        description="What the agent says when little is left.",
+    )
+    credits_farewell: str = Field(
+        "The credit for this call is used up, so I have to end it here. Thank you for calling. Goodbye.",
+        max_length=500,
+        description="What it says when the credits are used up and the call ends.",
+    )
     issuers: SecretStr = Field(
         SecretStr(""), description="Other issuers of tokens that are trusted, as JSON: see control-api.md."
     )
@@ -306,6 +330,12 @@ class Settings(BaseSettings):
     def _number(cls, given: object) -> object:
         """The environment has text only, and a choice among numbers takes no text for one."""
         return int(given) if isinstance(given, str) and given.isascii() and given.isdigit() else given
+
+    @field_validator("credits_prices")
+    @classmethod
+    def _prices(cls, given: str) -> str:
+        read_prices(given)
+        return given
 
     @field_validator("token_secret", "api_keys")
     @classmethod
