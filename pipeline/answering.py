@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from pipeline.chunking import FIRST_CHARS, PHRASE_CHARS
 from pipeline.history import History
 from pipeline.playout import Playout
 from pipeline.ports import (
+    Agent,
     AgentOutput,
     AgentRequest,
     CallEnded,
@@ -32,7 +34,10 @@ from pipeline.turn_messages import (
     TurnEvent,
 )
 from voicegate.kernel.errors import ProviderError, VoicegateError
-from voicegate.kernel.events import Failure, Handoff, ReplyStarted, ReplyText, ToolFinished, ToolStarted, Usage
+from voicegate.kernel.events import Failure, Handoff, Notice, ReplyStarted, ReplyText, ToolFinished, ToolStarted, Usage
+
+_KEPT_NOTES = 20
+"""What an operator told the agent; older ones are forgotten."""
 
 
 class Answering:
@@ -53,12 +58,25 @@ class Answering:
         self._setup, self._engines, self._config = setup, engines, config
         self._reporter, self._now, self._deliver = reporter, now, deliver
         self._speaking, self._history, self._playout = speaking, history, playout
+        self._notes: tuple[str, ...] = ()
         self._tool_calls: dict[str, tuple[ToolCalled, float]] = {}
         self.agent = setup.memory.agent or setup.agent or engines.agent.starting_agent
         self.stamps: TurnStamps | None = None
         """Of the committed turn that waits for its reply's release."""
         self.tasks: asyncio.TaskGroup | None = None
         """The session's TaskGroup, set when it runs."""
+
+    def inject(self, text: str) -> None:
+        """The agent knows ``text`` from its next answer on."""
+        self._notes = (*self._notes, text)[-_KEPT_NOTES:]
+        self._reporter.emit(Notice, code="injected", message="an operator told the agent something")
+
+    def hand_off(self, agent: Agent, config: SessionConfig, agent_id: str) -> None:
+        """``agent`` answers from now on. A reply that has begun is ended by who began it."""
+        before, self.agent = self.agent, agent.starting_agent
+        self._engines = replace(self._engines, agent=agent)
+        self._config = config
+        self._reporter.emit(Handoff, from_agent=before, to_agent=self.agent, agent_id=agent_id)
 
     def user_turn(self, text: str) -> None:
         """A committed turn of the caller enters the history."""
@@ -106,7 +124,7 @@ class Answering:
             observer=self,
             first_chars=PHRASE_CHARS if self._setup.clips else FIRST_CHARS,
         )
-        run.when_released(lambda: self._reporter.emit(ReplyStarted, run.id.turn, kind=command.kind, agent=self.agent))
+        run.when_released(lambda: self._reporter.emit(ReplyStarted, run.id.turn, kind=command.kind, agent=run.agent))
         self._speaking.open(run)
         if self._config.allowance.speculates(doubtful=command.doubtful):
             self._begin(run)  # else at its release: the turn machine need not know that nothing happened until then
@@ -128,6 +146,8 @@ class Answering:
             agent=self.agent,
             confidence=command.confidence,
             context=self._setup.context,
+            control=self._setup.control,
+            notes=self._notes,
         )
 
     def _release(self, run: ReplyRun) -> None:

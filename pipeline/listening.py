@@ -55,6 +55,8 @@ class Listening:
         on_edge: Callable[[VoiceEdge], None],
         on_flushed: Callable[[], None],
     ) -> None:
+        self.muted = False
+        """Silence is heard in place of the caller."""
         self._transcripts = transcripts
         self._edges = VoiceEdges(config)
         self._on_edge = on_edge
@@ -89,6 +91,8 @@ class Listening:
 
     def push(self, frame: Frame) -> None:
         """One 20 ms frame, 16 kHz mono int16."""
+        if self.muted:
+            frame = _SILENCE
         now = self._now()
         self._chunk_frames = self._chunk_frames + 1 if now - self._arrived < _SAME_CHUNK_S else 1
         self._arrived = now

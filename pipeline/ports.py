@@ -142,6 +142,31 @@ class SpeechToText(Protocol):
     def open(self, *, language: str = "en") -> TranscriptStream: ...
 
 
+# --- the call itself --------------------------------------------------------------------------------------------
+
+
+class CallControl(Protocol):
+    """What an agent may do with the phone call it is in.
+
+    Raises:
+        VoicegateError: it was not done; the message says why, and the call is as it was.
+    """
+
+    @property
+    def on_a_phone(self) -> bool:
+        """It is a phone call, now."""
+        ...
+
+    async def transfer(self, number: str) -> None:
+        """Have the carrier connect the caller with ``number`` (digits, with or without a plus). The conversation ends
+        with it."""
+        ...
+
+    async def press_keys(self, digits: str) -> None:
+        """Telephone keys into the call: 1 to 64 of ``0-9 * # A-D``."""
+        ...
+
+
 # --- agent ------------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +205,10 @@ class AgentRequest:
     cancelled while waiting. None: already committed."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Facts of the call: caller's number, custom parameters, locale, time zone."""
+    control: CallControl | None = None
+    """None: nothing can be done with the call."""
+    notes: Sequence[str] = ()
+    """What an operator wants the agent to know; nobody said it, and it is not to be read out."""
 
 
 @dataclass(frozen=True, slots=True)

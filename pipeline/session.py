@@ -10,16 +10,20 @@ from collections.abc import Callable
 
 from pipeline.answering import Answering
 from pipeline.history import History
+from pipeline.keypad import Keypad
 from pipeline.listening import Listening
 from pipeline.playout import PhraseClip, Playout
-from pipeline.ports import Hypothesis
+from pipeline.ports import Agent, Hypothesis
 from pipeline.reporter import Reporter
 from pipeline.session_config import Engines, SessionConfig, SessionSetup
 from pipeline.speaking import Speaking
 from pipeline.stamps import TurnStamps
+from pipeline.time_used import TimeUsed
 from pipeline.turn import TurnMachine
 from pipeline.turn_messages import (
     CallBegan,
+    CallerMuted,
+    CallerUnmuted,
     CancelReply,
     CommitTranscript,
     CommitTurn,
@@ -27,6 +31,7 @@ from pipeline.turn_messages import (
     EndCall,
     HungUp,
     InterimHeard,
+    LastWordsOrdered,
     MarkAnswered,
     MarkTranscript,
     Notify,
@@ -62,7 +67,6 @@ from voicegate.kernel.events import (
     TranscriptFinal,
     TranscriptInterim,
     TurnCommitted,
-    Usage,
 )
 from voicegate.kernel.ids import TurnId
 
@@ -72,8 +76,6 @@ look, and how long at most."""
 _AFTER_FAILURE_S = 0.05
 _GAP_S = 0.2
 """Audio that is missing this long in the middle of speech is taken for silence."""
-_KEY_PAUSE_S = 1.5
-"""Telephone keys pressed within this time of one another are one entry (our choice: people type numbers off paper)."""
 
 
 class Session:
@@ -90,8 +92,7 @@ class Session:
         self._handling = False
         self._timer: asyncio.TimerHandle | None = None
         self._gap_timer: asyncio.TimerHandle | None = None
-        self._key_timer: asyncio.TimerHandle | None = None
-        self._keys = ""
+        self._keypad = Keypad(lambda keys: self.type_text(keys, "dtmf"))
         self._stamps = TurnStamps(0.0, 0.0)
         self._timer_at = 0.0
         self._began_at = 0
@@ -113,7 +114,9 @@ class Session:
             on_edge=self._on_edge,
             on_flushed=lambda: self._deliver(UtteranceFlushed(self._now())),
         )
+        self._listening.muted = setup.memory.muted
         self._loop = asyncio.get_running_loop()
+        self._time_used = TimeUsed(reporter, self._now, self._loop, self._listening.take_heard_s, engines.stt.provider)
         self._over: asyncio.Future[str] = self._loop.create_future()
 
     async def run(self) -> str:
@@ -131,11 +134,14 @@ class Session:
             input_format=setup.input_format,
             output_format=setup.output_format,
         )
+        self._time_used.begin()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._answering.tasks = tasks
                 reader = tasks.create_task(self._read_transcripts())
                 self._deliver(CallBegan(self._now(), setup.opening))
+                if self._listening.muted:
+                    self._deliver(CallerMuted(self._now()))
                 try:
                     reason = await self._over
                 finally:
@@ -162,22 +168,41 @@ class Session:
 
     def end_utterance(self) -> None:
         """The caller's utterance is complete; nothing more will follow it."""
-        if not self._over.done():
+        if not self._over.done() and not self._listening.muted:
             self._listening.flush()
 
     def type_text(self, text: str, source: TurnSource = "text") -> None:
-        self._deliver(TextGiven(self._now(), text, source))
+        if not self._listening.muted:
+            self._deliver(TextGiven(self._now(), text, source))
 
     def press_key(self, key: str) -> None:
         """One key of a telephone, ``0-9 * # A-D``. An entry is over after a pause, or with ``#``."""
-        self._keys += key
-        if self._key_timer is not None:
-            self._key_timer.cancel()
-        self._key_timer = self._loop.call_later(0.0 if key == "#" else _KEY_PAUSE_S, self._keys_entered)
+        if not self._listening.muted:
+            self._keypad.press(key)
 
-    def say(self, text: str) -> None:
-        """Make the agent say ``text`` now."""
-        self._deliver(SayOrdered(self._now(), text))
+    def say(self, text: str, *, interrupt: bool = True) -> None:
+        """Make the agent say ``text`` now, or (``interrupt`` is False) when it has said what it is saying."""
+        self._deliver(SayOrdered(self._now(), text, interrupt))
+
+    def say_last(self, text: str, reason: str) -> None:
+        """Make the agent say ``text`` now and end the call with it, for ``reason``."""
+        self._deliver(LastWordsOrdered(self._now(), text, reason))
+
+    def inject(self, text: str) -> None:
+        """Let the agent know ``text`` from its next answer on. Nobody hears it."""
+        self._answering.inject(text)
+
+    def mute(self, *, muted: bool) -> None:
+        """While muted, nothing of the caller reaches the agent: no audio, no text, no keys."""
+        if muted != self._listening.muted:
+            self._listening.muted = muted
+            self._keypad.forget()
+            self.notice("muted" if muted else "unmuted", "an operator decided whether the agent hears the caller")
+            self._deliver(CallerMuted(self._now()) if muted else CallerUnmuted(self._now()))
+
+    def hand_off(self, agent: Agent, config: SessionConfig, agent_id: str) -> None:
+        """``agent``, published under ``agent_id``, answers from the next turn on, with the voice of ``config``."""
+        self._answering.hand_off(agent, config, agent_id)
 
     def interrupt(self) -> None:
         """Stop the agent's reply."""
@@ -190,7 +215,7 @@ class Session:
     @property
     def at_boundary(self) -> bool:
         """Between two turns: nobody speaks, and nobody is about to answer."""
-        return self._machine.at_rest and not self._keys
+        return self._machine.at_rest and not self._keypad.pending
 
     def hang_up(self, reason: str) -> None:
         self._deliver(HungUp(self._now(), reason))
@@ -223,10 +248,6 @@ class Session:
     def take_clip(self) -> PhraseClip | None:
         """The next whole phrase, or None."""
         return self._speaking.take_clip()
-
-    def _keys_entered(self) -> None:
-        keys, self._keys, self._key_timer = self._keys, "", None
-        self.type_text(keys, "dtmf")
 
     @property
     def turn(self) -> TurnId:
@@ -363,18 +384,17 @@ class Session:
             self._stamps.committed = self._now()
             self._answering.stamps = self._stamps
             self._reporter.emit(TranscriptFinal, command.turn, text=command.text, confidence=command.confidence)
-            seconds = round(self._listening.take_heard_s(), 2)
-            self._reporter.emit(
-                Usage, command.turn, stage="stt", provider=self._engines.stt.provider, quantity=seconds, unit="seconds"
-            )
+            self._time_used.heard(command.turn)
         self._interim = ""
         self._answering.user_turn(command.text)
         self._reporter.emit(TurnCommitted, command.turn, text=command.text, source=command.source)
 
     def _close(self) -> None:
-        for timer in (self._timer, self._gap_timer, self._key_timer):
+        for timer in (self._timer, self._gap_timer):
             if timer is not None:
                 timer.cancel()
+        self._keypad.forget()
+        self._time_used.close()
         self._listening.close()
         self._answering.close()
 

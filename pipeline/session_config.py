@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.allowance import Allowance
-from pipeline.ports import Agent, Message, SpeechToText, TextToSpeech, VoiceActivity
+from pipeline.ports import Agent, CallControl, Message, SpeechToText, TextToSpeech, VoiceActivity
 from pipeline.turn_messages import TurnEvent
 from pipeline.turn_state import TurnConfig
 from pipeline.vad import VadConfig
@@ -69,6 +69,8 @@ class Memory:
     agent: str = ""
     interrupted: bool = False
     """The agent owed an answer, or was cut in the middle of one."""
+    muted: bool = False
+    """The caller was not to be heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class SessionSetup:
     output_format: str = ""
     context: Mapping[str, str] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    control: CallControl | None = None
+    """What the agent may do with the call."""
     record: Callable[[TurnEvent], None] | None = None
     """Gets every event of the turn machine before it is handled, so that the call can be replayed
     (:mod:`pipeline.replay`). Must not raise."""

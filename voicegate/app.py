@@ -49,6 +49,7 @@ from voicegate.kernel.observability.prometheus import PrometheusTelemetry
 from voicegate.kernel.telemetry import Telemetry
 from voicegate.load import Following, follow_load
 from voicegate.metrics import event_metrics
+from voicegate.orders import obeying, open_orders
 from voicegate.phones import phone_parts
 from voicegate.settings import Settings
 from voicegate.webrtc import webrtc_settings
@@ -95,7 +96,7 @@ async def running(
         allowance = Allowance()
         engines = engines or await open_engines(settings, stack, allowance)
         conversations = session_settings(settings, allowance)
-        calls, client = await _calls(settings, engines, conversations, redis_url, clock, telemetry, stack)
+        calls, client, casting = await _calls(settings, engines, conversations, redis_url, clock, telemetry, stack)
         gateway_config = replace(gateway_settings(settings), worker=worker)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         notes = SharedNotes(client, clock)
@@ -111,7 +112,10 @@ async def running(
         console = Console(await asyncio.to_thread(load_console))
         whip = WhipDoor(parts, webrtc_settings(settings), tasks)
         await whip.prepare()
-        phones = phone_parts(settings, calls, notes)
+        orders = await stack.enter_async_context(open_orders(redis_url, _state_config(settings), clock))
+        phones = replace(phone_parts(settings, calls, notes), elsewhere=orders.send)
+        take_over = casting.of_organization
+        await stack.enter_async_context(obeying(redis_url, _state_config(settings), calls, take_over, phones.orders))
         routes = [*console.routes(), *directory.routes(), *whip.routes(), *phone_routes(parts, phones)]
         application = build_application(parts, registry, routes=routes)
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
@@ -140,8 +144,8 @@ async def _calls(
     clock: Clock,
     telemetry: Telemetry,
     stack: AsyncExitStack,
-) -> tuple[CallRegistry, Redis]:
-    config = StateConfig(retention_s=settings.retention_s, resume_window_s=settings.resume_s)
+) -> tuple[CallRegistry, Redis, Casting]:
+    config = _state_config(settings)
     # A rush of new calls must not look like an outage to the journal, so it has connections of its own.
     client, store_client = open_client(redis_url, config), open_client(redis_url, config)
     stack.push_async_callback(client.aclose)
@@ -165,6 +169,7 @@ async def _calls(
     journal = await stack.enter_async_context(
         Journal(client, config, leases, on_away=away, on_back=back, clock=clock, telemetry=telemetry)
     )
+    casting = Casting(AgentShelf(store_client), engines, conversations, workshop)
     registry = CallRegistry(
         engines,
         conversations,
@@ -177,10 +182,14 @@ async def _calls(
         State(Store(store_client, config), leases, journal, config),
         clock,
         observe,
-        cast=Casting(AgentShelf(store_client), engines, conversations, workshop),
+        cast=casting,
     )
     await stack.enter_async_context(registry)
-    return registry, store_client
+    return registry, store_client, casting
+
+
+def _state_config(settings: Settings) -> StateConfig:
+    return StateConfig(retention_s=settings.retention_s, resume_window_s=settings.resume_s)
 
 
 async def _redis_answers(client: Redis) -> Check:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.conversation import CallRequest
+from pipeline.ports import CallControl
 from pipeline.session_config import Memory, SessionSetup
 from pipeline.turn_messages import TurnEvent
 from sessions.lease import Lease
@@ -30,7 +31,9 @@ class Beginning:
     """None: the deployment's own engines."""
 
 
-def setup_of(beginning: Beginning, memory: Memory, record: Callable[[TurnEvent], None] | None) -> SessionSetup:
+def setup_of(
+    beginning: Beginning, memory: Memory, record: Callable[[TurnEvent], None] | None, control: CallControl | None
+) -> SessionSetup:
     """What the conversation is told of its call."""
     request = beginning.request
     opening = "greeting" if request.greeting else None
@@ -47,5 +50,6 @@ def setup_of(beginning: Beginning, memory: Memory, record: Callable[[TurnEvent],
         output_format=request.output_format,
         context=dict(beginning.record.context) or dict(request.context),
         memory=memory,
+        control=control,
         record=record,
     )

@@ -33,7 +33,7 @@ class Call:
         self.request = request
         self.lease_token = lease_token
         """Of the lease under which the call writes; another call of the same id has another one."""
-        self._session = session
+        self.session = session
         self._secret = resume_secret
         self._resumed = resumed
         self._resume_s = resume_s
@@ -60,13 +60,13 @@ class Call:
     @property
     def at_boundary(self) -> bool:
         """Between two turns: nobody speaks, and nobody is about to answer."""
-        return self._session.at_boundary
+        return self.session.at_boundary
 
     def reattach(self, missed: Sequence[Event]) -> None:
         """Another socket takes over; ``missed`` are events older than those in memory."""
         self._attached, self._resumed = True, True
         self._deliver = None
-        self._session.detached()
+        self.session.detached()
         self._missed = tuple(missed)
         if self._vanish:
             self._vanish.cancel()
@@ -88,7 +88,7 @@ class Call:
 
     def notice(self, code: str, message: str) -> None:
         """Tell the client of a degradation, or of its end."""
-        self._session.notice(code, message)
+        self.session.notice(code, message)
 
     # --- what the transport needs: gateway.conversation.Conversation ---
 
@@ -105,42 +105,42 @@ class Call:
         return self._resumed
 
     def push_audio(self, frame: Frame) -> None:
-        self._session.push_audio(frame)
+        self.session.push_audio(frame)
 
     def end_utterance(self) -> None:
-        self._session.end_utterance()
+        self.session.end_utterance()
 
     def type_text(self, text: str) -> None:
-        self._session.type_text(text)
+        self.session.type_text(text)
 
     def press_key(self, digit: str) -> None:
-        self._session.press_key(digit)
+        self.session.press_key(digit)
 
     def interrupt(self) -> None:
-        self._session.interrupt()
+        self.session.interrupt()
 
     def take_frame(self) -> Frame | None:
-        return self._session.take_frame()
+        return self.session.take_frame()
 
     def on_audio(self, ready: Callable[[], None]) -> None:
-        self._session.on_audio(ready)
+        self.session.on_audio(ready)
 
     def on_stop(self, stop: Callable[[], None]) -> None:
-        self._session.on_stop(stop)
+        self.session.on_stop(stop)
 
     def frames_played(self, samples: int) -> None:
-        self._session.frames_played(samples)
+        self.session.frames_played(samples)
 
     @property
     def at_phrase_end(self) -> bool:
-        return self._session.at_phrase_end
+        return self.session.at_phrase_end
 
     def take_clip(self) -> Clip | None:
-        clip = self._session.take_clip()
-        return Clip(self._session.turn, clip.text, clip.samples) if clip else None
+        clip = self.session.take_clip()
+        return Clip(self.session.turn, clip.text, clip.samples) if clip else None
 
     def clip_played(self, samples: int) -> None:
-        self._session.clip_played(samples)
+        self.session.clip_played(samples)
 
     def subscribe(self, deliver: Deliver, after_seq: int | None = None) -> Sequence[Event]:
         self._deliver = deliver
@@ -152,13 +152,13 @@ class Call:
 
     def detach(self) -> None:
         self._deliver = None
-        self._session.detached()
+        self.session.detached()
         self._attached = False
         if self._vanish is None and not self._over.done():
             self._vanish = self._loop.call_later(self._resume_s, self.hang_up, "disconnected")
 
     def hang_up(self, reason: str) -> None:
-        self._session.hang_up(reason)
+        self.session.hang_up(reason)
 
     async def ended(self) -> str:
         return await asyncio.shield(self._over)

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from gateway.conversation import CallRequest
+from pipeline.ports import CallControl
 from pipeline.replay import Recorder
 from pipeline.reporter import Reporter
 from pipeline.session import Session
@@ -32,7 +33,7 @@ from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 from voicegate.kernel.events import Event
 from voicegate.kernel.ids import SessionId
-from voicegate.memory import remembered
+from voicegate.memory import answering, remembered
 
 _log = structlog.get_logger(__name__)
 
@@ -92,6 +93,8 @@ class CallRegistry:
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.control_of: Callable[[str], CallControl] | None = None
+        """What the agent of a session may do with its call. Set before the first call: phones need the calls first."""
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -117,6 +120,15 @@ class CallRegistry:
     def holds(self, session_id: str) -> bool:
         """A call with this id runs here."""
         return session_id in self._calls
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process holds its sessions."""
+        return self._state.leases.owner
+
+    def find(self, session_id: str) -> Call | None:
+        """The call with this id, if it runs here."""
+        return self._calls.get(SessionId(session_id))
 
     def at_boundary(self, session_id: str) -> bool:
         """Nobody speaks in that call and nobody is about to answer; also true when no such call runs here."""
@@ -195,6 +207,7 @@ class CallRegistry:
                 secret=request.resume.secret,
                 last_seq=request.resume.last_seq,
             )
+            events = await state.store.events_after(request.session_id, 0)
             return Beginning(
                 request,
                 found.record,
@@ -202,10 +215,10 @@ class CallRegistry:
                 request.resume.secret,
                 found.next_seq,
                 found.transcript,
-                await state.store.events_after(request.session_id, 0),
+                events,
                 found.missed,
                 resumed=True,
-                cast=await self._cast(found.record.agent) if self._cast else None,
+                cast=await self._cast(answering(found.record.agent, events)) if self._cast else None,
             )
         cast = await self._cast(request.agent) if self._cast else None
         secret = secrets.token_urlsafe(24)
@@ -257,7 +270,9 @@ class CallRegistry:
             record = None
             if self._config.record_to is not None and cast.config.allowance.recordings:
                 record = Recorder(lines.append, cast.config.turn, first_turn=memory.first_turn).record
-            session = Session(setup_of(beginning, memory, record), cast.engines, cast.config, reporter, self._clock)
+            control = self.control_of(request.session_id) if self.control_of else None
+            setup = setup_of(beginning, memory, record, control)
+            session = Session(setup, cast.engines, cast.config, reporter, self._clock)
 
             call = Call(
                 request,

@@ -10,12 +10,16 @@ from collections.abc import Iterable, Sequence
 from pipeline.history import History
 from pipeline.session_config import Memory
 from sessions.model import TranscriptEntry
-from voicegate.kernel.events import Event, ToolFinished, ToolStarted
+from voicegate.kernel.events import Event, Handoff, Notice, ToolFinished, ToolStarted
 
 
 def remembered(entries: Sequence[TranscriptEntry], events: Iterable[Event]) -> Memory:
     """The conversation so far, from its settled ``entries`` (by turn, the caller first) and its stored ``events``."""
-    tools = _tools(events)
+    events = tuple(events)
+    tools, muted = _tools(events), False
+    for event in events:
+        if isinstance(event, Notice) and event.code in ("muted", "unmuted"):
+            muted = event.code == "muted"
     history = History()
     agent, turn, interrupted = "", 0, False
     for entry in entries:
@@ -29,7 +33,13 @@ def remembered(entries: Sequence[TranscriptEntry], events: Iterable[Event]) -> M
             agent = entry.agent or agent
             interrupted = entry.state == "interrupted"
             history.reply(entry.text, agent=agent, interrupted=interrupted)
-    return Memory(history.messages, turn + 1, agent, interrupted)
+    return Memory(history.messages, turn + 1, agent, interrupted, muted)
+
+
+def answering(agent: str, events: Iterable[Event]) -> str:
+    """Who answers now a call that began with ``agent``: an id or a name."""
+    taken = [event.agent_id for event in events if isinstance(event, Handoff) and event.agent_id]
+    return taken[-1] if taken else agent
 
 
 def _tools(events: Iterable[Event]) -> dict[int | None, list[tuple[ToolStarted, ToolFinished]]]:

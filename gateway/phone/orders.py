@@ -1,4 +1,4 @@
-"""What an operator, or an agent's tool, may do with a phone call of this process.
+"""What an operator may do with a phone call, whichever process has it.
 
 ``POST /phone/calls/{session_id}`` with JSON: ``{"action": "transfer", "to": "+15551234567"}``,
 ``{"action": "keys", "digits": "12#"}`` or ``{"action": "hangUp"}``. 204 when it was done.
@@ -13,10 +13,10 @@ import structlog
 from aiohttp import web
 
 from gateway.parts import GatewayParts
-from gateway.phone.lines import PhoneLine
 from gateway.phone.parts import PhoneParts, headers_of, knock_of
 from gateway.phone.webhook import Webhook
 from gateway.problems import problem_response
+from sessions import orders
 from voicegate.kernel.errors import ProviderError, RefusedCall, StateUnavailable
 
 NUMBER: Final = re.compile(r"\+?[0-9]{3,20}")
@@ -26,7 +26,7 @@ _MAX_BODY_BYTES: Final = 4_096
 _log = structlog.get_logger(__name__)
 
 
-class Order(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Given(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     action: Literal["transfer", "keys", "hangUp"]
     to: str = ""
     digits: str = ""
@@ -75,36 +75,51 @@ class OrderDoor:
     async def _perform(self, request: web.Request) -> None:
         session_id = request.match_info["session_id"]
         self.parts.admission.identify(knock_of(request, session_id))
-        order = _read(await _body(request))
-        line = self.phones.lines.get(session_id)
-        if line is None:
-            raise RefusedCall("unknown_session", "this process has no phone call with this session id")
-        match order.action:
+        given = _checked(_read(await _body(request)))
+        here = self.phones.orders
+        if not here.holds(session_id):
+            await self._send(session_id, given, self.phones.url_of(request))
+            return
+        match given.action:
             case "transfer":
-                await self._transfer(line, order.to, self.phones.url_of(request))
+                await here.transfer(session_id, given.to, self.phones.url_of(request))
             case "keys":
-                _press(line, order.digits)
+                here.press_keys(session_id, given.digits)
             case "hangUp":
-                line.hang_up("operator")
+                here.hang_up(session_id)
 
-    async def _transfer(self, line: PhoneLine, number: str, our_url: str) -> None:
-        if not NUMBER.fullmatch(number):
-            raise RefusedCall("bad_request", "'to' is a number of 3 to 20 digits, with or without a plus")
-        call = line.call
-        api = self.phones.apis.get(call.provider)
-        if api is None:
-            raise RefusedCall("not_possible", f"no account of {call.provider} is set up that could transfer")
-        token = await self.phones.capabilities.grant_number(number)
-        await api.transfer(call.call_id, number, dial_url=f"{our_url}/phone/{call.provider}/dial/{token}")
-        _log.info("phone call transferred", provider=call.provider, call_id=call.call_id)
-        line.let_go("transferred")
+    async def _send(self, session_id: str, given: Given, our_url: str) -> None:
+        """To the process that holds the call."""
+        if self.phones.elsewhere is None:
+            raise RefusedCall("unknown_session", "there is no phone call with this session id")
+        outcome = await self.phones.elsewhere(session_id, _order(given, our_url))
+        match outcome.status:
+            case "done":
+                return
+            case "refused":
+                raise RefusedCall(outcome.code, outcome.detail)
+            case "not_live":
+                raise RefusedCall("unknown_session", "there is no phone call with this session id")
+            case "no_answer":
+                raise RefusedCall("no_answer", outcome.detail)
 
 
-def _press(line: PhoneLine, digits: str) -> None:
-    if not KEYS.fullmatch(digits):
+def _checked(given: Given) -> Given:
+    if given.action == "transfer" and not NUMBER.fullmatch(given.to):
+        raise RefusedCall("bad_request", "'to' is a number of 3 to 20 digits, with or without a plus")
+    if given.action == "keys" and not KEYS.fullmatch(given.digits):
         raise RefusedCall("bad_request", "'digits' are 1 to 64 of 0-9 * # A-D")
-    if not line.press_keys(digits):
-        raise RefusedCall("not_possible", f"{line.call.provider} takes no keys on its stream")
+    return given
+
+
+def _order(given: Given, our_url: str) -> orders.Order:
+    match given.action:
+        case "transfer":
+            return orders.Transfer(given.to, our_url)
+        case "keys":
+            return orders.PressKeys(given.digits)
+        case "hangUp":
+            return orders.HangUp()
 
 
 async def _body(request: web.Request) -> bytes:
@@ -116,8 +131,8 @@ async def _body(request: web.Request) -> bytes:
     return body
 
 
-def _read(body: bytes) -> Order:
+def _read(body: bytes) -> Given:
     try:
-        return msgspec.json.decode(body, type=Order)
+        return msgspec.json.decode(body, type=Given)
     except msgspec.DecodeError as error:
         raise RefusedCall("bad_request", str(error)) from None

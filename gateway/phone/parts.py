@@ -1,6 +1,6 @@
 """What the phone doors need beside the gateway's parts: one value, made once by the composition root."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -8,12 +8,17 @@ from aiohttp import web
 from gateway.admission import Knock
 from gateway.origins import FORWARDING_HEADERS
 from gateway.phone.capability import Capabilities
+from gateway.phone.line_orders import PhoneOrders
 from gateway.phone.lines import PhoneLines
 from gateway.phone.numbers import NumberPlan
 from gateway.phone.protocol import Carrier
 from gateway.phone.reception import Reception
 from gateway.phone.rest import CarrierApi
+from sessions.orders import Order, Outcome
 from voicegate.kernel.errors import RefusedCall
+
+SendOrder = Callable[[str, Order], Awaitable[Outcome]]
+"""Has an order carried out by the process that holds the session, whichever it is. Raises StateUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,13 @@ class PhoneParts:
     lines: PhoneLines = field(default_factory=PhoneLines)
     public_url: str = ""
     """Our address as carriers know it, ``https://host``; empty: taken from each request, for development."""
+    elsewhere: SendOrder | None = None
+    """For orders to calls of other processes; None: there is no other."""
+
+    @property
+    def orders(self) -> PhoneOrders:
+        """What may be done with the calls of this process."""
+        return PhoneOrders(self.lines, self.capabilities, self.apis, self.public_url)
 
     def carrier(self, name: str) -> Carrier:
         """Raises RefusedCall: ``unknown_carrier``."""

@@ -9,7 +9,7 @@ booking nobody made.
 import asyncio
 import copy
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,12 +32,14 @@ class CallContext:
     session_id: str
     facts: Mapping[str, str] = field(default_factory=dict)
     committed: Callable[[], Awaitable[None]] | None = None
+    notes: Sequence[str] = ()
+    """From an operator, for the model."""
     ended: str | None = None
     """Set by a tool that ends the call: the reason."""
-    failed: set[str] = field(default_factory=set)
-    """Ids of tool calls that gave an error."""
     handoffs: int = 0
     """How many there were in this reply."""
+    failed: set[str] = field(default_factory=set)
+    """Ids of tool calls that gave an error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from agents.models.interface import ModelProvider
 from agents.run_config import CallModelData, ModelInputData
 from agents.stream_events import RunItemStreamEvent, StreamEvent
 
-from pipeline.adapters.agent_input import Speaker, facts_text, input_items
+from pipeline.adapters.agent_input import Speaker, facts_text, input_items, notes_text
 from pipeline.adapters.agent_tools import CallContext, guard
 from pipeline.adapters.model_errors import provider_error
 from pipeline.ports import (
@@ -104,7 +104,7 @@ class AgentsSdkAgent:
 
     async def _reply(self, request: AgentRequest) -> AsyncGenerator[AgentOutput, None]:
         agent = self._agents.get(request.agent, self._start)
-        call = CallContext(request.session_id, request.context, request.committed)
+        call = CallContext(request.session_id, request.context, request.committed, request.notes)
         run = Runner.run_streamed(
             agent,
             input_items(request, self._speakers),
@@ -147,9 +147,10 @@ async def _events(run: RunResultStreaming) -> AsyncGenerator[StreamEvent, None]:
 
 
 def _with_facts(data: CallModelData[Any]) -> ModelInputData:
-    facts = data.context.facts if isinstance(data.context, CallContext) else {}
-    if facts:
-        data.model_data.instructions = (data.model_data.instructions or "") + facts_text(facts)
+    if isinstance(data.context, CallContext) and (
+        more := facts_text(data.context.facts) + notes_text(data.context.notes)
+    ):
+        data.model_data.instructions = (data.model_data.instructions or "") + more
     return data.model_data
 
 

@@ -104,6 +104,8 @@ class ToolFinished(EventBase, frozen=True, tag="tool.finished"):
 class Handoff(EventBase, frozen=True, tag="handoff"):
     from_agent: str
     to_agent: str
+    agent_id: str = ""
+    """Of a published agent that took the call over from another one, by an order."""
 
 
 class Usage(EventBase, frozen=True, tag="usage"):

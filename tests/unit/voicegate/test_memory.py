@@ -5,9 +5,9 @@ from typing import Literal
 
 from pipeline.ports import Message
 from sessions.model import TranscriptEntry
-from voicegate.kernel.events import Event, ToolFinished, ToolStarted
+from voicegate.kernel.events import Event, Handoff, Notice, ToolFinished, ToolStarted
 from voicegate.kernel.ids import SessionId, TurnId
-from voicegate.memory import remembered
+from voicegate.memory import answering, remembered
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -70,3 +70,16 @@ def test_a_reply_that_was_cut_is_as_long_as_it_was_heard() -> None:
     memory = remembered((entry(1, "agent", "Hello, this", "interrupted"),), ())
     assert memory.history == (Message("assistant", "Hello, this", agent="Amelia", interrupted=True),)
     assert memory.interrupted
+
+
+def test_what_an_operator_had_ordered_still_holds() -> None:
+    def noticed(code: str) -> Event:
+        return Notice(session_id=SessionId("s"), seq=1, at=AT, code=code, message="")
+
+    def handed(agent_id: str) -> Event:
+        return Handoff(session_id=SessionId("s"), seq=1, at=AT, from_agent="A", to_agent="B", agent_id=agent_id)
+
+    assert remembered((), (noticed("muted"), noticed("state_away"))).muted
+    assert not remembered((), (noticed("muted"), noticed("unmuted"))).muted
+    assert answering("first", ()) == "first"
+    assert answering("first", (handed("second"), handed(""), handed("third"), handed(""))) == "third"
