@@ -8,7 +8,8 @@ import structlog
 
 from voicegate.kernel.clock import Clock
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 4.0
+"""Longer than the database and Redis may keep silent: stopping a query of a server that stands still takes longer."""
 _log = structlog.get_logger(__name__)
 
 Ask = Callable[[], Awaitable[bool]]

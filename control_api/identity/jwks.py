@@ -1,6 +1,7 @@
 """The public keys of another issuer, fetched when needed, kept, and used stale while the issuer is away."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -35,10 +36,14 @@ async def fetch_json(url: str) -> Any:
         aiohttp.ClientSession(timeout=timeout) as client,
         client.get(url, allow_redirects=False, raise_for_status=True) as response,
     ):
-        data = await response.content.read(_MAX_BYTES + 1)
-        if response.status != 200 or len(data) > _MAX_BYTES:
-            raise ValueError(f"{url} gave status {response.status} and {len(data)} bytes")
-        return await response.json(content_type=None)
+        data = bytearray()
+        async for part in response.content.iter_any():
+            data += part
+            if len(data) > _MAX_BYTES:
+                raise ValueError(f"{url} gave more than {_MAX_BYTES} bytes")
+        if response.status != 200:
+            raise ValueError(f"{url} gave status {response.status}")
+        return json.loads(data)
 
 
 class RemoteKeys:

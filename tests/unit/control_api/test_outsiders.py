@@ -1,18 +1,21 @@
 """Issuers that we trust: their good tokens are read, and each one's key opens only its own."""
 
 import hmac
+import io
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from joserfc import jwt
 from joserfc.jwe import JWERegistry
 from joserfc.jwk import ECKey, Key, OctKey
 
-from control_api.identity.jwks import UNKNOWN_AGAIN_S, RemoteKeys
-from control_api.identity.outsiders import authjs_key, open_outsider, read_settings
+from control_api.identity.jwks import KEPT_S, UNKNOWN_AGAIN_S, RemoteKeys, fetch_json
+from control_api.identity.outsiders import IssuerAway, authjs_key, open_outsider, read_settings
 from control_api.problems import Problem
 from voicegate.kernel.errors import ConfigError
 
@@ -185,6 +188,64 @@ async def test_an_issuer_that_is_away_logs_nobody_out() -> None:
     clock.now += 10_000
     assert await keys.find("one")
     assert await keys.find("two") is None
+    clock.now += KEPT_S
+    assert await keys.find("one") is None, "its issuer may have withdrawn it long ago"
+    assert keys.is_away
+
+
+async def test_an_issuer_that_is_away_is_looked_at_again_and_again() -> None:
+    clock, server = Hands(), KeyServer(new_key("one"))
+    server.away = True
+    keys = RemoteKeys("https://x.example", clock, server)
+    assert await keys.find("one") is None
+    server.away = False
+    for _ in range(10):
+        clock.now += UNKNOWN_AGAIN_S / 10
+        await keys.look_again()
+    assert not keys.is_away
+    assert await keys.find("one")
+    assert server.asked == 2
+
+
+async def test_whether_a_token_is_good_cannot_be_said_without_its_issuer() -> None:
+    key, server = new_key("one"), KeyServer(new_key("other"))
+    outsider = opened(SUPABASE, server)
+    token = es256(key, {**CLAIMS, "iss": SUPABASE["issuer"], "aud": "authenticated"})
+    with pytest.raises(Problem):
+        await outsider.read(token, "one")
+    server.away = True
+    outsider = opened(SUPABASE, server)
+    with pytest.raises(IssuerAway):
+        await outsider.read(token, "one")
+    with pytest.raises(Problem):
+        await outsider.read(token, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fits"),
+    [
+        (200, b'{"keys": []}', True),
+        (200, b'["' + b"x" * 200_000 + b'"]', True),
+        (200, b'["' + b"x" * 300_000 + b'"]', False),
+        (200, b"<", False),
+        (201, b"{}", False),
+        (302, b"{}", False),
+        (404, b"{}", False),
+    ],
+)
+async def test_a_document_is_fetched_whole_or_not_at_all(status: int, body: bytes, fits: bool) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=status, body=io.BytesIO(body), headers={"Location": "/elsewhere"})
+
+    application = web.Application()
+    application.router.add_get("/", answer)
+    async with TestServer(application) as place:
+        url = str(place.make_url("/"))
+        if fits:
+            assert await fetch_json(url) == json.loads(body)
+        else:
+            with pytest.raises((aiohttp.ClientError, ValueError)):
+                await fetch_json(url)
 
 
 async def test_a_key_set_with_secrets_in_it_gives_no_secrets() -> None:
