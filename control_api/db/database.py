@@ -17,10 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 from control_api.db.address import is_pooled, plain_address
 from control_api.db.models import every
+from control_api.db.statements import time_statements
 from control_api.db.watched import Patience, WatchedConnection
 from control_api.degradation.breaker import Breaker
 from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.errors import VoicegateError
+from voicegate.kernel.telemetry import Telemetry
 
 _Role = Literal["voicegate_control", "voicegate_system"]
 _WORK_AS = text(
@@ -62,7 +64,7 @@ class Database:
     While the database is away, all but one attempt in a second are refused at once.
     """
 
-    def __init__(self, config: DatabaseConfig, clock: Clock | None = None) -> None:
+    def __init__(self, config: DatabaseConfig, clock: Clock | None = None, telemetry: Telemetry | None = None) -> None:
         self.breaker = Breaker(clock or SystemClock())
         self._patience = Patience(
             config.answer_s, config.statement_timeout_ms / 1000 + config.answer_s, self.breaker.failed
@@ -83,6 +85,8 @@ class Database:
             connect_args=driver,
             hide_parameters=True,  # errors are logged, and parameters are what people said
         )
+        if telemetry is not None:
+            time_statements(self._engine.sync_engine, clock or SystemClock(), telemetry)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         self._timeout = str(config.statement_timeout_ms)
 

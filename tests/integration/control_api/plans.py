@@ -58,12 +58,12 @@ class Plans:
 
 def _a_few(node: dict[str, Any]) -> bool:
     """Whether it takes the first rows that come, whichever they are: ``LIMIT`` without a condition."""
-    return "Filter" not in node and 0 < node.get("Actual Rows", 0) <= MAX_LIMIT
+    return "Filter" not in node and 0 < float(node.get("Actual Rows", 0)) <= MAX_LIMIT
 
 
 def _read(node: dict[str, Any]) -> int:
     kinds = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
-    return round(sum(float(node.get(kind, 0)) for kind in kinds) * node.get("Actual Loops", 0))
+    return round(sum(float(node.get(kind, 0)) for kind in kinds) * float(node.get("Actual Loops", 0)))
 
 
 @contextmanager
