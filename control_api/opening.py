@@ -66,7 +66,7 @@ class Surroundings:
 async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterator[ControlParts]:
     """The parts while entered, with their background work."""
     async with contextlib.AsyncExitStack() as stack:
-        database = Database(config.database, around.clock)
+        database = Database(config.database, around.clock, around.telemetry)
         stack.push_async_callback(database.aclose)
         client = open_client(around.redis_url, around.state)
         stack.push_async_callback(client.aclose)
