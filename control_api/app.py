@@ -12,6 +12,8 @@ from pydantic.alias_generators import to_camel
 
 from control_api.agents.routes import router as agents
 from control_api.agents.sessions import router as agent_sessions
+from control_api.analytics.routes import performance_router
+from control_api.analytics.routes import router as analytics
 from control_api.api_keys.routes import router as api_keys
 from control_api.auth.routes import router as auth
 from control_api.auth.routes import well_known
@@ -30,7 +32,19 @@ from control_api.users.routes import router as users
 
 VERSION = "1.0.0"
 PREFIX = "/api/v1"
-RESOURCES = (auth, users, organizations, permissions, api_keys, agents, agent_sessions, conversations, credits_)
+RESOURCES = (
+    auth,
+    users,
+    organizations,
+    permissions,
+    api_keys,
+    agents,
+    agent_sessions,
+    performance_router,
+    conversations,
+    credits_,
+    analytics,
+)
 """The routers below ``/api/v1``; a new resource is added here."""
 
 _DESCRIPTION = """Agents, their sessions and their conversations.

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey
 from sqlalchemy import select
 
 from control_api.agents.publisher import Publisher
+from control_api.analytics.recent import Recent
 from control_api.config import ControlConfig
 from control_api.conversations.consumer import Consumer
 from control_api.credits.bookkeeper import Bookkeeper
@@ -28,6 +29,7 @@ from control_api.identity.directory import Directory
 from control_api.identity.issuer import Issuer
 from control_api.identity.outsiders import open_outsider
 from control_api.identity.passwords import Passwords
+from control_api.notifications.announcer import Announcer
 from control_api.parts import ControlParts, MediaTokens
 from control_api.rate import Limits
 from control_api.text_agents import MakeTextAgents
@@ -36,6 +38,7 @@ from sessions.agents import AgentShelf
 from sessions.budget import BudgetShelf
 from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
+from sessions.notifications import NoticeBoard
 from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
@@ -104,13 +107,18 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
         shelf = BudgetShelf(client, around.state.retention_s)
         bookkeeper = Bookkeeper(database, shelf, config.credits, around.clock, around.state.lease_ttl_s)
         await bookkeeper.welcome(around.home)
-        consumer = Consumer(waiting, store, database, around.clock, around.telemetry, around.home, bookkeeper)
+        board, recent = NoticeBoard(client), Recent()
+        announcer = Announcer(database, board, around.clock, config.credits.low_micro)
+        consumer = Consumer(
+            waiting, store, database, around.clock, around.telemetry, around.home, bookkeeper, announcer, recent
+        )
         background = [
             tasks.create_task(publisher.run(), name="publisher"),
             tasks.create_task(consumer.run(), name="conversations"),
             tasks.create_task(watcher.run(), name="services"),
             tasks.create_task(behind.run(), name="answers"),
             tasks.create_task(bookkeeper.run(), name="credits"),
+            tasks.create_task(announcer.run(), name="notifications"),
         ]
         stack.callback(lambda: [task.cancel() for task in background])
         yield ControlParts(
@@ -132,6 +140,8 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             passwords=Passwords(),
             publisher=publisher,
             bookkeeper=bookkeeper,
+            announcer=announcer,
+            recent=recent,
             health=Health({**checks, **around.checks}, around.clock),
             clock=around.clock,
             telemetry=around.telemetry,

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from starlette.requests import HTTPConnection
 
 from control_api.agents.publisher import Publisher
+from control_api.analytics.recent import Recent
 from control_api.config import ControlConfig
 from control_api.credits.bookkeeper import Bookkeeper
 from control_api.db.database import Database
@@ -19,6 +20,7 @@ from control_api.identity.authenticate import Authenticator
 from control_api.identity.directory import Directory
 from control_api.identity.issuer import Issuer
 from control_api.identity.passwords import Passwords
+from control_api.notifications.announcer import Announcer
 from control_api.rate import Limits
 from control_api.text_agents import TextAgents
 from control_api.tools.port import ToolCalls
@@ -51,6 +53,8 @@ class ControlParts:
     passwords: Passwords
     publisher: Publisher
     bookkeeper: Bookkeeper
+    announcer: Announcer
+    recent: Recent
     health: Health
     clock: Clock
     telemetry: Telemetry

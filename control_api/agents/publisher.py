@@ -6,6 +6,7 @@ version. At the start everything is delivered again, because Redis may have been
 
 import asyncio
 import contextlib
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -14,9 +15,11 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.agents.configuration import AgentConfiguration, snapshot_of
+from control_api.agents.equipment import read_equipment
 from control_api.db.database import Database, DatabaseAway
 from control_api.db.models.agents import Agent, AgentVersion
 from control_api.db.models.bookkeeping import OutboxEntry
+from control_api.notifications.facts import note
 from sessions.agents import AgentShelf, AgentSnapshot
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import StateUnavailable
@@ -37,6 +40,8 @@ class Publisher:
         """Note it in the transaction of the publication; call :meth:`deliver` when that is committed."""
         payload = msgspec.to_builtins(snapshot)
         session.add(OutboxEntry(topic=_PUBLISHED, key=snapshot.id, payload=payload))
+        about = {"agentId": snapshot.id, "version": snapshot.version, "name": snapshot.name}
+        note(session, UUID(snapshot.organization_id), "agent.published", about)
 
     def withdraw(self, session: AsyncSession, agent_id: str) -> None:
         """The agent is there no more; as :meth:`publish`."""
@@ -74,7 +79,8 @@ class Publisher:
 
     async def _deliver_batch(self) -> int:
         async with self._database.system() as session:
-            waiting = select(OutboxEntry).where(OutboxEntry.delivered_at.is_(None)).order_by(OutboxEntry.id)
+            ours = OutboxEntry.delivered_at.is_(None), OutboxEntry.topic.in_((_PUBLISHED, _WITHDRAWN))
+            waiting = select(OutboxEntry).where(*ours).order_by(OutboxEntry.id)
             entries = list(await session.scalars(waiting.limit(_BATCH).with_for_update()))
             for entry in entries:
                 await self._deliver_one(entry)
@@ -104,8 +110,10 @@ class Publisher:
         for agent, version in rows:
             try:
                 configuration = AgentConfiguration.model_validate(version.configuration["configuration"])
-            except ValidationError:
+                equipment = read_equipment(version.configuration)
+            except (ValidationError, msgspec.ValidationError):
                 _log.exception("publication not understood", key=str(agent.id))
                 continue
             name = str(version.configuration["name"])
-            await self.put(snapshot_of(agent.id, agent.organization_id, version.version, name, configuration))
+            plain = snapshot_of(agent.id, agent.organization_id, version.version, name, configuration)
+            await self.put(equipment.put_into(plain))

@@ -18,10 +18,13 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
+from control_api.analytics.recent import Recent
+from control_api.analytics.rollup import roll_up
 from control_api.conversations.keeping import Belongs, Kept, client_phone, find_agent, keep, progress
 from control_api.conversations.story import Story
 from control_api.credits.bookkeeper import Bookkeeper
 from control_api.db.database import Database, DatabaseAway
+from control_api.notifications.announcer import Announcer
 from sessions.connection import AWAY, state_errors
 from sessions.keys import BEGUN, PREFIX, session_keys
 from sessions.model import SessionRecord
@@ -67,12 +70,16 @@ class Consumer:
         telemetry: Telemetry,
         home: UUID | None,
         bookkeeper: Bookkeeper | None = None,
+        announcer: Announcer | None = None,
+        recent: Recent | None = None,
     ) -> None:
-        """``client`` is this consumer's own: it waits in it. ``bookkeeper`` charges for the calls."""
-        self._bookkeeper = bookkeeper
+        """``client`` is this consumer's own: it waits in it. ``bookkeeper`` charges for the calls, ``announcer`` tells
+        of them, ``recent`` is told what goes on."""
+        self._bookkeeper, self._announcer = bookkeeper, announcer
         self._client, self._store, self._database = client, store, database
         self._clock, self._home = clock, home
         self._calls: dict[str, Kept] = {}
+        self._recent = recent or Recent()
         self._over: OrderedDict[str, _Over] = OrderedDict()
         self._dirty: dict[str, Kept] = {}
         self._begun = ""
@@ -169,6 +176,7 @@ class Consumer:
             self._forget(session_id, record.created_at, nobodys=True)
             return
         self._calls[session_id] = Kept(session_id, belongs, record.created_at, client_phone(record), Story())
+        self._recent.begun(session_id, belongs.organization_id)
 
     async def _give_up(self, call: Kept) -> None:
         call.story.end("lost", self._clock.utc())
@@ -207,6 +215,8 @@ class Consumer:
             try:
                 event = decode(fields[b"e"])
                 call.meter.apply(event)
+                call.tally.apply(event)
+                self._recent.heard(call.session_id, call.belongs.organization_id, event, self._clock.utc())
                 call.story.apply(event)
             except (msgspec.ValidationError, msgspec.DecodeError, KeyError):
                 # An event of a newer gateway, or not one at all: the rest of the call is still worth having.
@@ -231,7 +241,8 @@ class Consumer:
         """Store what changed; then let go of the calls that are over."""
         if not self._dirty:
             return
-        calls = list(self._dirty.values())
+        # In one order everywhere: two consumers that write the same calls wait for each other, and never in a circle.
+        calls = sorted(self._dirty.values(), key=lambda call: call.session_id)
         try:
             await self._keep(calls)
         except DatabaseAway:
@@ -251,13 +262,18 @@ class Consumer:
     async def _keep(self, calls: Sequence[Kept]) -> None:
         charged = None
         async with self._database.system() as session:
-            await keep(session, calls, self._clock.utc())
+            ids = await keep(session, calls, self._clock.utc())
             if self._bookkeeper is not None:
                 charged = await self._bookkeeper.charge(session, calls)
+            noted = await roll_up(session, calls, ids)
         for call in calls:
             call.meter.written()
+        if noted and self._announcer is not None:
+            self._announcer.soon()
         if self._bookkeeper is not None and charged is not None:
             await self._bookkeeper.tell(charged)
+            if self._announcer is not None:
+                await self._announcer.of_credits(charged.available)
 
     async def _keep_one_by_one(self, calls: Sequence[Kept]) -> list[Kept]:
         """Those that could be stored; the others are followed no more."""
@@ -275,6 +291,7 @@ class Consumer:
         return stored
 
     def _forget(self, session_id: str, created_at: datetime, *, nobodys: bool) -> None:
+        self._recent.over(session_id)
         self._over[session_id] = _Over(created_at, nobodys, self._clock.monotonic())
         self._over.move_to_end(session_id)
         if len(self._over) > _REMEMBERED:

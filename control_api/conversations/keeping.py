@@ -10,6 +10,7 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from control_api.analytics.tally import Tally
 from control_api.conversations.story import Story, storable
 from control_api.credits.meter import Meter
 from control_api.db.models.agents import Agent
@@ -41,6 +42,7 @@ class Kept:
     client_phone: str | None
     story: Story
     meter: Meter = field(default_factory=Meter)
+    tally: Tally = field(default_factory=Tally)
     unseen_s: float = 0.0
     """How long nobody has held it."""
     is_new: bool = True
@@ -62,8 +64,11 @@ async def find_agent(session: AsyncSession, agent_id: UUID) -> Belongs | None:
     return Belongs(row.organization_id, row.id, row.published_version) if row else None
 
 
-async def keep(session: AsyncSession, calls: Sequence[Kept], now: datetime) -> None:
-    """Write what changed. A state that is older than what is stored is not written."""
+async def keep(session: AsyncSession, calls: Sequence[Kept], now: datetime) -> dict[str, UUID]:
+    """Write what changed. A state that is older than what is stored is not written.
+
+    Returns the conversations' ids by session id, of those that were written.
+    """
     for call in calls:
         if call.is_new:
             await _let_go_of_earlier(session, call)
@@ -76,6 +81,7 @@ async def keep(session: AsyncSession, calls: Sequence[Kept], now: datetime) -> N
     ]
     if rows:
         await _write_turns(session, rows)
+    return ids
 
 
 async def _let_go_of_earlier(session: AsyncSession, call: Kept) -> None:

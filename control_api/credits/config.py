@@ -20,6 +20,8 @@ class CreditsConfig:
     warn_micro: int = PER_CREDIT // 5
     end_micro: int = PER_CREDIT // 20
     """Left when the call must say goodbye: a quarter of a minute."""
+    low_micro: int = 20 * PER_CREDIT
+    """With less than this an organisation is told that its credits run out: ten calls' holds."""
     welcome_micro: int = 1_000 * PER_CREDIT
     """What the home organisation begins with."""
     warning: str = "Just so you know: the credit for this call is nearly used up."

@@ -25,6 +25,8 @@ PERMISSIONS: Final[Mapping[str, frozenset[UserRole]]] = {
     "agents:read": _READERS,
     "agents:write": _BUILDERS,
     "agents:publish": _BUILDERS,
+    "agents:performance": _LEADERS,
+    "analytics:read": _BUILDERS | {"analyst", "billing"},
     "sessions:create": _CALLERS,
     "conversations:read": _READERS,
     "conversations:write": _CALLERS,

@@ -44,3 +44,6 @@ LEDGER_ACCOUNT_KIND = Enum(
 
 HoldState: TypeAlias = Literal["open", "settled", "released"]
 HOLD_STATE = Enum("open", "settled", "released", name="hold_state", create_type=False)
+
+SumPeriod: TypeAlias = Literal["hour", "day"]
+SUM_PERIOD = Enum("hour", "day", name="sum_period", create_type=False)

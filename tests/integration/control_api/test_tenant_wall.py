@@ -50,6 +50,10 @@ def empty(_: Things) -> object:
     return {}
 
 
+def of_agent(things: Things) -> str:
+    return f"?agentId={things.ids['agentId']}"
+
+
 ANY = {"If-Match": "*"}
 ROWS: dict[str, Row] = {
     "users.profile": Row(foreign=200),
@@ -89,6 +93,15 @@ ROWS: dict[str, Row] = {
     "credits.holds": Row(foreign=200),
     "credits.usage": Row(foreign=200),
     "credits.estimate": Row(empty, foreign=200),
+    "agents.performance": Row(),
+    "analytics.summary": Row(query=of_agent),
+    "analytics.timeseries": Row(query=of_agent),
+    "analytics.latency": Row(query=of_agent),
+    "analytics.interruptions": Row(query=of_agent),
+    "analytics.errors": Row(query=of_agent),
+    "analytics.costs": Row(query=of_agent),
+    "analytics.export": Row(query=of_agent),
+    "analytics.live": Row(foreign=200),
     "credits.grant": Row(lambda _: {"amountMicro": 1_000_000}, foreign=201),
 }
 PUBLIC: dict[str, tuple[object, int]] = {
