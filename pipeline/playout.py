@@ -132,7 +132,12 @@ class Playout:
     @property
     def at_phrase_end(self) -> bool:
         """The frame that was taken last holds the end of a phrase."""
-        return any(phrase.complete and self._taken_from < phrase.end <= self._sent for phrase in self._phrases)
+        for phrase in reversed(self._phrases):  # from behind: there are many phrases, and playout is at the last ones
+            if phrase.end <= self._taken_from:
+                return False
+            if phrase.complete and phrase.end <= self._sent:
+                return True
+        return False
 
     def pause(self) -> None:
         """Stop at once, to resume or to clear: the next frame fades out, then silence. A transport that confirms has

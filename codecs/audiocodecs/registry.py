@@ -156,7 +156,12 @@ class _Framed:
         self._framer = Framer(rate_hz)
 
     def push(self, samples: Samples) -> list[bytes]:
-        return [self._convert(frame) for frame in self._framer.push(samples)]
+        frames = self._framer.push(samples)
+        if len(frames) < 2:
+            return [self._convert(frame) for frame in frames]
+        together = self._convert(np.concatenate(frames))
+        size = len(together) // len(frames)
+        return [together[at : at + size] for at in range(0, len(together), size)]
 
     def flush(self) -> list[bytes]:
         return [self._convert(frame) for frame in self._framer.flush()]

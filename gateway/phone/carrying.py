@@ -41,6 +41,7 @@ async def carry_call(
         limits=limits,
         clock=parts.clock,
         telemetry=parts.telemetry,
+        intake=parts.intake,
     )
     limits = replace(limits, start_timeout_s=traits.handshake_s, session_s=min(limits.session_s, traits.session_s))
     try:

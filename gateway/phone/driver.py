@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import structlog
 
-from audiocodecs.registry import StreamDecoder, open_decoder
 from gateway.close_codes import CloseCode
 from gateway.conversation import Conversation
+from gateway.intake import Intake
 from gateway.phone.echo import EchoGate
+from gateway.phone.hearing import Hearing
 from gateway.phone.lines import PhoneLines
 from gateway.phone.messages import (
     Audio,
@@ -35,22 +35,21 @@ from gateway.phone.messages import (
     SendText,
     Step,
 )
-from gateway.phone.missing import MissingAudio
 from gateway.phone.mouth import Mouth
 from gateway.phone.protocol import PhoneProtocol
 from gateway.phone.reception import Reception, Standing
 from gateway.phone.wire import Wire
 from gateway.problems import PASSING
 from gateway.websocket.ending import Ending, Exit, Farewell, MustClose
-from gateway.websocket.frames import FrameFeed, Hears
 from gateway.websocket.limits import InputMeter, SocketLimits
 from gateway.websocket.link import BinaryMessage, Goodbye, Lost, TextMessage
-from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, Frame, frame_samples
+from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 from voicegate.kernel.telemetry import Telemetry
 
-_SILENCE: Final = np.zeros(frame_samples(PIPELINE_RATE_HZ), np.int16)
+_AT_ONCE: Final = 8192
+"""Longer messages (this is 0.7 s of mu-law in JSON) let the other calls have their turn."""
 _MOST_UNSENT_BYTES: Final = 32 * 1024
 """What may wait for a carrier that does not read: two seconds of mu-law in JSON. Above it playout waits."""
 _BAD_PAYLOADS: Final = frozenset({"not_json", "bad_base64", "bad_audio", "wrong_kind"})
@@ -63,29 +62,10 @@ class _Line:
     """What there is once the call has begun."""
 
     conversation: Conversation
-    decoder: StreamDecoder
-    feed: FrameFeed
-    ears: Hears
-    missing: MissingAudio
+    hearing: Hearing
     mouth: Mouth
     echo: EchoGate | None
     call: PhoneCall
-
-
-@dataclass(frozen=True, slots=True)
-class _Gated:
-    """A conversation that does not hear itself."""
-
-    conversation: Conversation
-    echo: EchoGate
-    now: Callable[[], float]
-
-    def push_audio(self, frame: Frame) -> None:
-        for each in self.echo.heard(frame, self.now()):
-            self.conversation.push_audio(each)
-
-    def end_utterance(self) -> None:
-        self.conversation.end_utterance()
 
 
 class PhoneDriver:
@@ -105,12 +85,14 @@ class PhoneDriver:
         limits: SocketLimits,
         clock: Clock,
         telemetry: Telemetry,
+        intake: Intake,
     ) -> None:
         self._wire, self._protocol, self._leaving = wire, protocol, leaving
         self._reception, self._standing, self._lines = reception, standing, lines
         self._provider, self._hold, self._limits = provider, hold, limits
         self._now = clock.monotonic
         self._telemetry = telemetry
+        self._intake = intake
         self._meter = InputMeter(limits, self._now())
         self._attached = asyncio.Event()
         self._line: _Line | None = None
@@ -144,20 +126,48 @@ class PhoneDriver:
 
     def seated(self, hurry: Callable[[], None]) -> None:
         self._hurry = hurry
+        self._wire.offer_to(self.take)
         self._send(self._protocol.connected())
 
+    def take(self, message: str | bytes) -> bool:
+        """A message of a running call, straight from the socket (:meth:`gateway.websocket.link.Link.offer_to`)."""
+        line = self._line
+        if line is None or self._leaving.decided or len(message) > _AT_ONCE:
+            return False
+        samples = 0
+        try:
+            for step in self._steps(message):
+                if step.__class__ is Audio:
+                    samples += line.hearing.hear_at_once(step)
+                else:
+                    self._perform(step)
+            self._meter.streamed(len(message), samples, self._now())
+        except Exception as error:
+            self._leaving.fail(error)
+        return True
+
     async def receive(self, message: TextMessage | BinaryMessage) -> None:
-        for step in self._steps(message):
-            await self._take(step)
+        self._intake.settle()  # what came before comes first
+        content = message.text if isinstance(message, TextMessage) else message.data
+        self._meter.message(len(content), self._now())
+        for step in self._steps(content):
+            match step:
+                case Began():
+                    await self._begin(step)
+                case Audio() if self._line is not None:
+                    samples = await self._line.hearing.hear(step)
+                    self._meter.audio(samples / PIPELINE_RATE_HZ, self._now(), upload=False)
+                case _:
+                    self._perform(step)
 
     def tick(self) -> None:
         line = self._line
         if line is None:
             return
         now = self._now()
-        if missing := line.missing.overdue(now):
-            self._fill(line, missing)
-        line.mouth.tick(now, may_play=now >= self._paused_until and self._reader_keeps_up())
+        line.hearing.fill_overdue(now)
+        if not line.mouth.rests(now):
+            line.mouth.tick(now, may_play=now >= self._paused_until and self._reader_keeps_up())
 
     def goodbye(self, code: int) -> Ending:
         return Ending(CloseCode.NORMAL, f"the carrier closed with {code}", self._farewell(), peer_gone=True)
@@ -204,15 +214,11 @@ class PhoneDriver:
 
     # --- what came in ---
 
-    def _steps(self, message: TextMessage | BinaryMessage) -> Sequence[Step]:
+    def _steps(self, message: str | bytes) -> Sequence[Step]:
         try:
-            match message:
-                case TextMessage(text=text):
-                    self._meter.message(len(text), self._now())
-                    return self._protocol.receive_text(text)
-                case BinaryMessage(data=data):
-                    self._meter.message(len(data), self._now())
-                    return self._protocol.receive_binary(data)
+            if isinstance(message, str):
+                return self._protocol.receive_text(message)
+            return self._protocol.receive_binary(message)
         except ProtocolViolation as violation:
             self._telemetry.counter(
                 "voicegate_phone_violations_total",
@@ -224,19 +230,17 @@ class PhoneDriver:
             code = CloseCode.BAD_PAYLOAD if violation.code in _BAD_PAYLOADS else CloseCode.POLICY
             raise MustClose(Ending(code, f"{violation.code}: {violation}", self._farewell())) from None
 
-    async def _take(self, step: Step) -> None:
+    def _perform(self, step: Step) -> None:
         match step:
-            case Audio():
-                await self._hear(step)
             case SendText() | SendBinary():
                 self._send((step,))
-            case Began():
-                await self._begin(step)
             case Ignored(code=code):
                 self._ignored(code)
             case Ended(reason=reason, resumable=resumable):
                 self._over = self._over or reason
                 raise MustClose(Ending(CloseCode.NORMAL, reason, "detach" if resumable else "hang_up"))
+            case Began() | Audio():
+                pass  # the first was dealt with, and before it there is nobody to hear
             case _ if self._line is not None:
                 self._note(self._line, step)
             case _:
@@ -270,13 +274,12 @@ class PhoneDriver:
         self._hold(conversation.session_id, self._leaving)
         heard, spoken = began.heard, began.spoken
         echo = EchoGate() if self._reception.echo_gate else None
-        ears = conversation if echo is None else _Gated(conversation, echo, self._now)
+        filled = self._telemetry.counter(
+            "voicegate_phone_filled_seconds_total", "Silence put where audio was missing", provider=self._provider
+        )
         self._line = line = _Line(
             conversation,
-            open_decoder(heard.encoding, heard.rate_hz),
-            FrameFeed(ears, resampled=heard.rate_hz != PIPELINE_RATE_HZ),
-            ears,
-            MissingAudio(self._now()),
+            Hearing(conversation, heard, echo, self._leaving, intake=self._intake, filled=filled, now=self._now),
             Mouth(conversation, self._protocol, spoken, self._send, echo),
             echo,
             began.call,
@@ -285,37 +288,26 @@ class PhoneDriver:
         self._attached.set()
         self._send(self._protocol.accepted())
         conversation.on_stop(lambda: line.mouth.stop(self._now()))
-        conversation.on_audio(self._hurry)
-
-    async def _hear(self, audio: Audio) -> None:
-        line = self._line
-        if line is None:
-            return
-        now = self._now()
-        samples = line.decoder.push(audio.data)
-        seconds = samples.size / PIPELINE_RATE_HZ
-        missing = line.missing.before(audio.at_ms, seconds * 1000, now)
-        self._meter.audio(seconds + missing * FRAME_MS / 1000, now, upload=False)
-        if missing:
-            self._fill(line, missing)
-        await line.feed.push(samples)
-
-    def _fill(self, line: _Line, frames: int) -> None:
-        self._telemetry.counter(
-            "voicegate_phone_filled_seconds_total", "Silence put where audio was missing", provider=self._provider
-        ).inc(frames * FRAME_MS / 1000)
-        for _ in range(frames):
-            line.ears.push_audio(_SILENCE)
+        conversation.on_audio(lambda: self._wake(line.mouth))
 
     # --- what goes out ---
 
+    def _wake(self, mouth: Mouth) -> None:
+        mouth.wake()
+        self._hurry()
+
     def _send(self, sends: Sequence[Send]) -> None:
+        texts: list[bytes] = []
         for send in sends:
-            match send:
-                case SendText(data=data):
-                    self._wire.send_text(data)
-                case SendBinary(data=data):
-                    self._wire.send_audio(data, 0.0)
+            if isinstance(send, SendText):
+                texts.append(send.data)
+                continue
+            if texts:
+                self._wire.send_texts(texts)
+                texts = []
+            self._wire.send_audio(send.data, 0.0)
+        if texts:
+            self._wire.send_texts(texts)
 
     def _reader_keeps_up(self) -> bool:
         """Whether the carrier may get more; gives up on one that takes nothing."""
@@ -330,8 +322,9 @@ class PhoneDriver:
     def _listen_on(self, received: TextMessage | BinaryMessage | Goodbye | Lost) -> None:
         """A message after our goodbye: only what answers it matters."""
         match received:
-            case TextMessage() | BinaryMessage():
-                for step in self._steps(received):
+            case TextMessage(text=content) | BinaryMessage(data=content):
+                self._meter.message(len(content), self._now())
+                for step in self._steps(content):
                     match step:
                         case SendText() | SendBinary():
                             self._send((step,))

@@ -12,8 +12,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-AHEAD_MS: Final = 160
-"""Audio that a peer may get ahead of real time: enough for the jitter of a line, and never more than 200 ms."""
+AHEAD_MS: Final = 200
+"""Audio that a peer may get ahead of real time: enough for the jitter of a line, and for packets of half of
+it."""
 MARK_EVERY_MS: Final = 200
 """Audio between two marks (our choice: a short word)."""
 _OVERDUE_S: Final = 2.0
@@ -58,6 +59,13 @@ class Ear:
     def room(self, now: float) -> int:
         """Samples that may be sent now, so that the peer is not too far ahead of real time."""
         return self._ahead - (self._sent - self._by_clock(now))
+
+    def room_at(self, samples: int) -> float:
+        """When :meth:`room` will be so large."""
+        if self._first is None:
+            return 0.0
+        played = self._sent + samples - self._ahead - self._first.position
+        return self._first.at_s + (played - 0.5) / self._rate
 
     def plays_at(self, now: float) -> float:
         """When what is sent next would begin at a peer that has no lag."""

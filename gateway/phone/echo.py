@@ -10,6 +10,7 @@ Until something is learned, frames that are loud while we speak wait for at most
 a line that was quiet while we spoke for a while has no echo, and nothing waits any more.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,6 +40,8 @@ _VOICE_FRAMES: Final = 50
 """What was held and is no echo is a voice: it waits no more for a second."""
 _QUIET: Final = 1e-6
 """Power of a frame, where a full-scale square wave has 1: -60 dBFS. Below it there is nothing to judge."""
+_QUIET_POWER: Final = _QUIET * frame_samples(PIPELINE_RATE_HZ) * 32768.0**2
+"""The same for the sum of a frame's squared samples."""
 _AGREE: Final = 0.82
 """Correlation above which the incoming frames are echo. Measured on read speech through mu-law: echo of 6 and of 20 dB
 is above 0.83 in 99 frames of 100, another voice never above 0.80."""
@@ -84,10 +87,10 @@ class EchoGate:
 
     def __init__(self) -> None:
         self._frames: list[Frame] = [_SILENCE] * _KEPT
-        self._played_at = np.full(_KEPT, _NEVER, np.int64)
-        self._played = np.zeros((_KEPT, BANDS), np.float32)
-        self._measured_at = np.full(_KEPT, _NEVER, np.int64)
-        self._recent = np.zeros((_WINDOW, BANDS), np.float32)
+        self._played_at = [_NEVER] * _KEPT
+        self._played: list[Bands] = [_NOTHING] * _KEPT
+        self._measured_at = [_NEVER] * _KEPT
+        self._recent: deque[Bands] = deque([_NOTHING] * _WINDOW, maxlen=_WINDOW)
         self._held: list[Frame] = []
         self._delay: int | None = None
         self._gain = np.zeros(BANDS, np.float32)
@@ -111,7 +114,8 @@ class EchoGate:
 
     def stopped(self, at_s: float) -> None:
         """What would have become audible after ``at_s`` was dropped."""
-        self._played_at[self._played_at > round(at_s * 1000 / FRAME_MS)] = _NEVER
+        last = round(at_s * 1000 / FRAME_MS)
+        self._played_at = [_NEVER if each > last else each for each in self._played_at]
 
     # --- what we hear ---
 
@@ -120,21 +124,25 @@ class EchoGate:
         index = self._place(round(at_s * 1000 / FRAME_MS))
         if index > self._newest + _DELAYS + _WINDOW:
             return self._release(frame)  # we have been silent for a while: nothing can come back
-        loud = float(np.dot(frame.astype(np.float32), frame)) > _QUIET * len(frame) * 32768.0**2
-        incoming = bands(frame[None])[0] if loud else _NOTHING
-        self._recent = np.concatenate([self._recent[1:], incoming[None]])
-        if not loud:
+        samples = frame.astype(np.float32)
+        if float(np.dot(samples, samples)) <= _QUIET_POWER:
+            self._recent.append(_NOTHING)
             self._count_silence(index)
             return self._release(frame)
-        return self._judge(frame, incoming, self._before(index))
+        incoming = bands(frame[None])[0]
+        self._recent.append(incoming)
+        return self._judge(frame, incoming, index)
 
-    def _judge(self, frame: Frame, incoming: Bands, played: Bands) -> Sequence[Frame]:
+    def _judge(self, frame: Frame, incoming: Bands, index: int) -> Sequence[Frame]:
         self._turn += 1
         unsure = self._delay is None and self._audible < _NO_ECHO_FRAMES
-        if unsure or 0 < self._streak < _SETTLED or self._turn % _LOOK_EVERY == 0:
-            self._learn(played)
-        if self._delay is not None:
-            return self._release(_SILENCE if self._is_echo(incoming, played) else frame)
+        looks = unsure or 0 < self._streak < _SETTLED or self._turn % _LOOK_EVERY == 0
+        if looks or self._delay is not None:
+            played = self._before(index)
+            if looks:
+                self._learn(played)
+            if self._delay is not None:
+                return self._release(_SILENCE if self._is_echo(incoming, played) else frame)
         if not unsure or self._known_voice:
             self._known_voice = max(0, self._known_voice - 1)
             return self._release(frame)
@@ -151,29 +159,38 @@ class EchoGate:
         return self._index
 
     def _release(self, frame: Frame | None = None) -> Sequence[Frame]:
+        if not self._held:
+            return () if frame is None else (frame,)
         frames = self._held if frame is None else [*self._held, frame]
         self._held = []
         return frames
 
     def _before(self, index: int) -> Bands:
         """What was played, oldest first, from the longest delay's window on: shape (DELAYS + WINDOW - 1, 16)."""
-        wanted = np.arange(index - _DELAYS - _WINDOW + 2, index + 1) + _LEAD
-        slots = wanted % _KEPT
-        there = self._played_at[slots] == wanted
-        fresh = slots[there & (self._measured_at[slots] != wanted)]
-        if len(fresh):
-            self._played[fresh] = bands(np.stack([self._frames[slot] for slot in fresh]))
-            self._measured_at[fresh] = self._played_at[fresh]
-        return np.where(there[:, None], self._played[slots], np.float32(0))
+        wanted = range(index - _DELAYS - _WINDOW + 2 + _LEAD, index + 1 + _LEAD)
+        fresh = [
+            each % _KEPT
+            for each in wanted
+            if self._played_at[each % _KEPT] == each and self._measured_at[each % _KEPT] != each
+        ]
+        if fresh:
+            measured = bands(np.stack([self._frames[slot] for slot in fresh]))
+            for slot, each in zip(fresh, measured, strict=True):
+                self._played[slot], self._measured_at[slot] = each, self._played_at[slot]
+        there = (self._played[each % _KEPT] if self._played_at[each % _KEPT] == each else _NOTHING for each in wanted)
+        return np.concatenate(list(there)).reshape(len(wanted), BANDS)
 
     def _count_silence(self, index: int) -> None:
         """It is quiet. Where we have been audible for a while, nothing came back."""
+        if self._audible >= _NO_ECHO_FRAMES:
+            return
         slot = (index - _COMES_BACK) % _KEPT
         if self._played_at[slot] == index - _COMES_BACK and np.abs(self._frames[slot]).max() > _AUDIBLE:
             self._audible += 1
 
     def _learn(self, played: Bands) -> None:
-        agreement = _agreement(played, self._recent)
+        recent = np.stack(self._recent)
+        agreement = _agreement(played, recent)
         best = int(agreement.argmax())
         delay = _DELAYS - 1 - best
         agrees = float(agreement[best]) >= _AGREE and (self._streak == 0 or abs(delay - self._candidate) <= 1)
@@ -183,7 +200,7 @@ class EchoGate:
         if self._delay is None:  # what waits is echo
             self.echoes += len(self._held)
             self._held = [_SILENCE] * len(self._held)
-        gain = self._recent.sum(axis=0) / (played[best : best + _WINDOW].sum(axis=0) + 1e-9)
+        gain = recent.sum(axis=0) / (played[best : best + _WINDOW].sum(axis=0) + 1e-9)
         near = self._delay is not None and abs(delay - self._delay) <= 2
         self._gain = (0.7 * self._gain + 0.3 * gain if near else gain).astype(np.float32)
         self._delay = delay

@@ -22,6 +22,8 @@ _SPARE_MS: Final = 60
 """Jitter that a line may have where packets are long: three ticks."""
 _CLEAR_S: Final = 0.1
 """What is played until a clear has arrived may come back as echo too."""
+_LOOK_EVERY_S: Final = 0.1
+"""How often a conversation that has nothing to say is asked, beside :meth:`Mouth.wake`."""
 _STILL_PLAYING_S: Final = 1.0
 """A peer may be this much later than our account of it: within it a stop is also told where all seems to be heard."""
 
@@ -46,6 +48,7 @@ class Mouth:
         self._encoder = open_encoder(spoken.encoding, spoken.rate_hz)
         self._frame = frame_samples(spoken.rate_hz)
         self._packet = traits.packet_ms // FRAME_MS
+        self._packet_samples = self._packet * self._frame
         self._least = traits.least_ms // FRAME_MS
         # A peer that takes long packets only must have the next one some time before the last is over.
         ahead_ms = max(AHEAD_MS, traits.packet_ms + _SPARE_MS)
@@ -53,24 +56,34 @@ class Mouth:
         self._pending: list[Frame] = []
         self._pending_since = 0.0
         self._last_sent = -_STILL_PLAYING_S
+        self._rests_until = 0.0
         self.clears = 0
+
+    def wake(self) -> None:
+        """There is audio after silence."""
+        self._rests_until = 0.0
+
+    def rests(self, now: float) -> bool:
+        """A :meth:`tick` now would do nothing: the peer has enough, or there is nothing to say and nothing to hear."""
+        return now < self._rests_until
 
     def tick(self, now: float, *, may_play: bool) -> None:
         """20 ms passed, or there is audio after silence."""
+        if self.rests(now):
+            return
         if self._traits.buffers:
             self._credit(now)
         if not may_play:
             return
-        if not self._traits.buffers:
-            self._take(now)
-        else:
-            while self.ear.room(now) - len(self._pending) * self._frame >= self._frame and self._take(now):
-                pass
+        speaks = self._fill(now) if self._traits.buffers else self._take(now)
         self._flush_late(now)
+        if not speaks and not self._pending and not self.ear.waiting:
+            self._rests_until = now + _LOOK_EVERY_S
 
     def stop(self, now: float) -> None:
         """The agent's speech stops: say what was heard, and make the peer drop the rest."""
         self._pending.clear()
+        self._rests_until = 0.0
         playing = self.ear.waiting or now - self._last_sent < _STILL_PLAYING_S
         self._credit(now)
         if not self._traits.has_clear:  # what is on its way will be heard
@@ -94,30 +107,42 @@ class Mouth:
         if fresh := self.ear.news(now):
             self._conversation.frames_played(fresh)
 
+    def _fill(self, now: float) -> bool:
+        """Packets as long as there is room for whole ones, then rest until there is again. False: there is nothing more
+        to say now."""
+        while self.ear.room(now) >= self._packet_samples:
+            if not self._take(now):
+                return False
+        self._rests_until = self.ear.room_at(self._packet_samples)
+        return True
+
     def _take(self, now: float) -> bool:
         frame = self._conversation.take_frame()
         if frame is None:
             if self._pending and len(self._pending) >= self._least:
-                self._send_packet(now)
-            if self._traits.buffers and (name := self.ear.mark(now_or_never=not self._pending)):
-                self._send(self._protocol.mark(name))
+                self._send_packet(now, ends=True)
+            elif not self._pending:
+                self._send(self._mark(ends=True))
             return False
         if not self._pending:
             self._pending_since = now
         self._pending.append(frame)
         ends = self._traits.buffers and self._conversation.at_phrase_end
         if len(self._pending) >= self._packet or (ends and len(self._pending) >= self._least):
-            self._send_packet(now)
-            if self._traits.buffers and (name := self.ear.mark(now_or_never=ends)):
-                self._send(self._protocol.mark(name))
+            self._send_packet(now, ends=ends)
         return True
+
+    def _mark(self, *, ends: bool) -> Sequence[Send]:
+        """A mark behind what was sent, where one is due; ``ends``: a phrase does, or there is nothing more for now."""
+        name = self.ear.mark(now_or_never=ends) if self._traits.buffers else None
+        return self._protocol.mark(name) if name else ()
 
     def _flush_late(self, now: float) -> None:
         """What is too short for this peer goes out padded with silence."""
         if self._pending and now - self._pending_since >= _FLUSH_AFTER_S + len(self._pending) * FRAME_MS / 1000:
-            self._send_packet(now)
+            self._send_packet(now, ends=False)
 
-    def _send_packet(self, now: float) -> None:
+    def _send_packet(self, now: float, *, ends: bool) -> None:
         frames, self._pending = self._pending, []
         padding = max(0, self._least - len(frames))
         if self._echo is not None:
@@ -125,8 +150,8 @@ class Mouth:
             for index, frame in enumerate(frames):
                 self._echo.said(frame, begins + index * FRAME_MS / 1000)
         frames += [np.zeros(self._frame, np.int16)] * padding
-        payload = b"".join(packet for frame in frames for packet in self._encoder.push(frame))
-        self._send(self._protocol.play(payload))
+        payload = b"".join(self._encoder.push(np.concatenate(frames) if len(frames) > 1 else frames[0]))
         self._last_sent = now
         if self._traits.buffers:
             self.ear.sent(len(frames) * self._frame, now, padding=padding * self._frame)
+        self._send((*self._protocol.play(payload), *self._mark(ends=ends)))

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
@@ -200,6 +200,10 @@ class Link:
     def send_text(self, data: bytes) -> None:
         """Send UTF-8 text at once."""
         self._write(rfc6455.text_frame(data), 0.0)
+
+    def send_texts(self, texts: Sequence[bytes]) -> None:
+        """Send several messages of UTF-8 text at once."""
+        self._write(b"".join(map(rfc6455.text_frame, texts)), 0.0)
 
     def send_audio(self, data: bytes, audio_ms: float) -> None:
         """Send a binary message of ``audio_ms`` at once."""

@@ -17,8 +17,9 @@ _KEY_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _FIN, _OPCODE, _RESERVED, _MASKED = 0x80, 0x0F, 0x70, 0x80
 MAX_CONTROL_BYTES: Final = 125
-_BINARY_HEAD: Final = bytes((_FIN | _BINARY, _MASKED | 126))
-_BINARY_BODY: Final = 8
+_LONE_HEADS: Final = (bytes((_FIN | _BINARY, _MASKED | 126)), bytes((_FIN | _TEXT, _MASKED | 126)))
+"""How a whole message begins that is as long as a packet of audio is, alone or in JSON."""
+_LONE_BODY: Final = 8
 """Where the payload of such a frame begins: behind a length of two bytes and the mask."""
 NO_CODE: Final = 1005
 """What a close frame without a code counts as (section 7.1.5); never sent."""
@@ -94,12 +95,10 @@ class MessageReader:
         """The messages that ``data`` completes. After :class:`Closing` or :class:`Violation` none follows."""
         if self._over:
             return []
-        if data[:2] == _BINARY_HEAD and not self._parts and not self._kind:
-            size = data[2] << 8 | data[3] if len(data) >= _BINARY_BODY else -1
-            if len(data) == _BINARY_BODY + size and size <= self._most:  # one packet, as most reads give
-                lone = bytearray(data[_BINARY_BODY:])
-                self._unmask(data[4:_BINARY_BODY], lone)
-                return [bytes(lone)]
+        if data[:2] in _LONE_HEADS and not self._parts and not self._kind:
+            size = data[2] << 8 | data[3] if len(data) >= _LONE_BODY else -1
+            if len(data) == _LONE_BODY + size and size <= self._most:  # one packet, as most reads give
+                return self._lone(data)
         if self._parts:
             self._parts.append(data)
             self._here += len(data)
@@ -118,6 +117,17 @@ class MessageReader:
             self._parts.append(data[rest:])
             self._here = len(data) - rest
         return found
+
+    def _lone(self, data: bytes) -> list[Incoming]:
+        lone = bytearray(data[_LONE_BODY:])
+        self._unmask(data[4:_LONE_BODY], lone)
+        if data[0] == _FIN | _BINARY:
+            return [bytes(lone)]
+        try:
+            return [_text(lone)]
+        except _Wrong as wrong:
+            self._over = True
+            return [wrong.violation]
 
     def _read(self, data: bytes, found: list[Incoming]) -> int:
         """Take the whole frames of ``data``; returns where the first one begins that is not whole."""
@@ -187,7 +197,7 @@ class MessageReader:
             found.append(whole if kind == _BINARY else _text(whole))
 
 
-def _text(data: bytes) -> str:
+def _text(data: bytes | bytearray) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.backlog import Backlog
 from gateway.close_codes import CloseCode
 from gateway.unsent import kernel_bytes
-from gateway.websocket.link import BinaryMessage, Goodbye, Lost, Received
+from gateway.websocket.link import BinaryMessage, Goodbye, Lost, Received, Take
 
 MAX_PIECE_BYTES: Final = 16 * 1024
 """Most bytes of one read: a second of linear PCM at 8 kHz."""
@@ -31,6 +31,9 @@ class TcpLine:
             with contextlib.suppress(OSError, AttributeError):  # not every system has it
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
 
+    def offer_to(self, take: Take) -> None:
+        """Nothing is offered: a read is awaited here."""
+
     async def receive(self) -> Received:
         """Some bytes; after :class:`Goodbye` or :class:`Lost` nothing follows."""
         try:
@@ -39,7 +42,7 @@ class TcpLine:
             return Lost(error.strerror or type(error).__name__)
         return BinaryMessage(data) if data else Goodbye(int(CloseCode.NORMAL))
 
-    def send_text(self, data: bytes) -> None:
+    def send_texts(self, texts: Sequence[bytes]) -> None:
         """There is no text on such a line."""
         raise AssertionError("a TCP line has no text messages")
 

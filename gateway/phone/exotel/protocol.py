@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.phone.fields import key_in, number_in, object_in, parameters_in, read_object, text_in
+from gateway.phone.fields import key_in, number_in, number_of, object_in, parameters_in, read_object, text_in
+from gateway.phone.media import MediaReader
 from gateway.phone.messages import (
     Audio,
     Began,
@@ -34,6 +35,8 @@ TOKEN: Final = "token"  # noqa: S105 - a parameter's name
 _PACKET_MS: Final = {8_000: 200, 16_000: 100, 24_000: 80}
 """Shortest packets that are whole frames, 3200 bytes or more, and a multiple of 320 bytes."""
 _STREAM_S: Final = 3_600.0
+
+_MEDIA: Final = MediaReader("stream_sid")
 
 
 class _State(Enum):
@@ -61,6 +64,8 @@ class ExotelProtocol:
         return ()
 
     def receive_text(self, text: str) -> Sequence[Step]:
+        if self._state is _State.LIVE and (media := _MEDIA.read(text, self._stream_id)) is not None:
+            return (Audio(media.payload, number_of(media.timestamp)),)
         fields = read_object(text)
         event = fields.get("event")
         match self._state:

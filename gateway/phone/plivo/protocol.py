@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from gateway.phone.fields import key_in, number_in, object_in, parameters_in, read_object, text_in
+from gateway.phone.media import MediaReader
 from gateway.phone.messages import (
     Audio,
     Began,
@@ -37,6 +38,8 @@ TOKEN: Final = "token"  # noqa: S105 - a header's name
 _PREFIX: Final = re.compile(r"^X-PH-", re.IGNORECASE)
 """What Plivo puts before the names of extra headers."""
 
+_MEDIA: Final = MediaReader("streamId", always_named=False)
+
 
 class _State(Enum):
     WAITING = auto()
@@ -52,7 +55,7 @@ class PlivoProtocol:
         WAITING --start--> LIVE --stop--> OVER
     """
 
-    def __init__(self, *, big_endian: bool = False, packet_ms: int = 40) -> None:
+    def __init__(self, *, big_endian: bool = False, packet_ms: int = 100) -> None:
         """``big_endian``: how L16 lies on the wire, where the stream was asked for as ``audio/x-l16``."""
         self.traits = Traits(
             buffers=True,
@@ -74,6 +77,8 @@ class PlivoProtocol:
         return ()
 
     def receive_text(self, text: str) -> Sequence[Step]:
+        if self._state is _State.LIVE and (media := _MEDIA.read(text, self._stream_id)) is not None:
+            return (Audio(media.payload),)
         fields = read_object(text)
         event = fields.get("event")
         match self._state:

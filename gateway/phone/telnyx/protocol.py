@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.phone.fields import key_in, number_in, object_in, parameters_in, read_object, text_in
+from gateway.phone.fields import key_in, number_in, number_of, object_in, parameters_in, read_object, text_in
+from gateway.phone.media import MediaReader
 from gateway.phone.messages import (
     Audio,
     Began,
@@ -41,6 +42,8 @@ CODECS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
 """Telnyx's name to ours, and the rates. G722 and AMR-WB are not decoded."""
 _CLEAR: Final = SendText(b'{"event":"clear"}')
 
+_MEDIA: Final = MediaReader("stream_id", always_named=False)
+
 
 class _State(Enum):
     WAITING = auto()
@@ -56,7 +59,7 @@ class TelnyxProtocol:
         WAITING --start--> LIVE --stop--> OVER
     """
 
-    def __init__(self, spoken: PhoneFormat, *, little_endian: bool, returns: bool, packet_ms: int = 40) -> None:
+    def __init__(self, spoken: PhoneFormat, *, little_endian: bool, returns: bool, packet_ms: int = 100) -> None:
         """``spoken``: ``stream_bidirectional_codec`` and its rate. ``little_endian``: how L16 lies on the wire."""
         self._spoken = spoken
         self._little_endian = little_endian
@@ -78,6 +81,8 @@ class TelnyxProtocol:
         return ()
 
     def receive_text(self, text: str) -> Sequence[Step]:
+        if self._state is _State.LIVE and (media := _MEDIA.read(text, self._stream_id)) is not None:
+            return self._ordered(Audio(media.payload, number_of(media.timestamp)), number_of(media.chunk))
         fields = read_object(text)
         event = fields.get("event")
         match self._state:
@@ -169,7 +174,9 @@ class TelnyxProtocol:
         data = audio_in(media.get("payload"))
         if data is None:
             return (Ignored("bad_media"),)
-        audio, chunk = Audio(data, number_in(media, "timestamp")), number_in(media, "chunk")
+        return self._ordered(Audio(data, number_in(media, "timestamp")), number_in(media, "chunk"))
+
+    def _ordered(self, audio: Audio, chunk: int | None) -> Sequence[Step]:
         if chunk is None:
             return (audio,)
         ordered = self._order.push(chunk, audio)

@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.phone.fields import key_in, number_in, object_in, parameters_in, read_object, text_in
+from gateway.phone.fields import key_in, number_in, number_of, object_in, parameters_in, read_object, text_in
+from gateway.phone.media import MediaReader
 from gateway.phone.messages import (
     Audio,
     Began,
@@ -34,6 +35,8 @@ TOKEN: Final = "token"  # noqa: S105 - a parameter's name
 """Name of the ``<Parameter>`` that holds our capability: Twilio drops a query of the stream's address."""
 _AUDIO: Final = PhoneFormat("pcmu", 8_000)
 
+_MEDIA: Final = MediaReader("streamSid")
+
 
 class _State(Enum):
     WAITING = auto()
@@ -49,7 +52,7 @@ class TwilioProtocol:
         WAITING --start--> LIVE --stop--> OVER
     """
 
-    def __init__(self, *, returns: bool, packet_ms: int = 40) -> None:
+    def __init__(self, *, returns: bool, packet_ms: int = 100) -> None:
         """``returns``: our answer had an ``action``, so that a broken stream comes back."""
         self.traits = Traits(
             buffers=True, has_clear=True, has_marks=True, packet_ms=packet_ms, returns=returns, handshake_s=10.0
@@ -63,6 +66,8 @@ class TwilioProtocol:
         return ()
 
     def receive_text(self, text: str) -> Sequence[Step]:
+        if self._state is _State.LIVE and (media := _MEDIA.read(text, self._stream_id)) is not None:
+            return (Audio(media.payload, number_of(media.timestamp)),)
         fields = read_object(text)
         event = fields.get("event")
         match self._state:

@@ -128,6 +128,48 @@ def test_what_cannot_be_cleared_will_be_heard() -> None:
     assert b"clear" not in sent
 
 
+def test_with_enough_ahead_nothing_is_done_until_there_is_room_for_a_packet() -> None:
+    one, _, sent = mouth(100, packet_ms=100)
+    one.tick(5.0, may_play=True)
+    assert packets(sent) == [5, 5]
+    assert [one.rests(5.0 + tick * 0.02) for tick in range(1, 6)] == [True, True, True, True, False]
+    run(one, 5, 5.02)
+    assert packets(sent) == [5, 5, 5]
+    one.stop(5.11)
+    assert not one.rests(5.11), "what was cleared leaves room"
+
+
+def test_silence_rests_until_there_is_audio_but_is_asked_again_all_the_same() -> None:
+    one, talk, sent = mouth(0)
+    one.tick(5.0, may_play=True)
+    assert (one.rests(5.08), one.rests(5.11)) == (True, False)
+    one.tick(5.12, may_play=True)
+    talk.frames.append(np.ones(160, np.int16))
+    one.tick(5.14, may_play=True)
+    assert sent == []
+    one.wake()
+    one.tick(5.14, may_play=True)
+    assert packets(sent) == [1]
+
+
+def test_what_was_said_is_heard_to_its_end_before_silence_rests() -> None:
+    one, talk, _ = mouth(2, packet_ms=100)
+    now = 5.0
+    while not one.rests(now):
+        one.tick(now, may_play=True)
+        now += 0.02
+    assert talk.played == 320
+    assert now < 5.12
+
+
+def test_a_packet_and_its_mark_leave_together() -> None:
+    one, _, _ = mouth(5, packet_ms=100)
+    sends: list[list[bytes]] = []
+    one._send = lambda each: sends.append([send.data for send in each])
+    one.tick(5.0, may_play=True)
+    assert [len(each) for each in sends if each] == [2]
+
+
 def test_a_peer_that_plays_what_arrives_gets_one_frame_a_tick() -> None:
     one, talk, sent = mouth(10, buffers=False, has_clear=False, has_marks=False)
     run(one, 4)
@@ -165,7 +207,7 @@ def test_what_is_said_is_told_to_the_echo_gate_at_the_time_it_is_played() -> Non
     echo = Heard()
     one, _, _ = mouth(100, echo, packet_ms=40, has_marks=False)
     one.tick(5.0, may_play=True)
-    assert echo.said_at == [5.0, 5.02, 5.04, 5.06, 5.08, 5.1, 5.12, 5.14]
+    assert echo.said_at == [5.0, 5.02, 5.04, 5.06, 5.08, 5.1, 5.12, 5.14, 5.16, 5.18]
     one.stop(5.05)
     assert echo.stopped_at == [5.15]
     echo = Heard()

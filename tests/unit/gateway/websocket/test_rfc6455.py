@@ -153,6 +153,13 @@ def test_what_is_wrong_is_named_and_ends_it(wire: bytes, code: int) -> None:
     assert read(framed(b"before", 2) + wire)[0] == b"before"
 
 
+def test_one_packet_a_read_is_taken_as_it_is_whether_text_or_bytes() -> None:
+    text = "grüße" * 40
+    assert read(framed(text.encode(), 1)) == [text]
+    assert read(framed(b"x" * 200, 2)) == [b"x" * 200]
+    assert violation(framed(b"\xff" * 200, 1), framed(b"later", 2)) == 1007
+
+
 def test_a_message_over_the_limit_is_refused_before_it_is_here() -> None:
     whole = framed(b"x" * 1001, 2)
     assert violation(whole[:8], most=1000) == 1009

@@ -1,0 +1,112 @@
+"""The way in from a carrier: silence where audio is missing, packets to frames, the agent's echo kept out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from audiocodecs.registry import open_decoder
+from gateway.conversation import Conversation
+from gateway.intake import Intake
+from gateway.phone.echo import EchoGate
+from gateway.phone.messages import Audio, PhoneFormat
+from gateway.phone.missing import MissingAudio
+from gateway.websocket.ending import Exit
+from gateway.websocket.frames import FrameFeed
+from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, Frame, Samples, frame_samples
+from voicegate.kernel.telemetry import Counter
+
+_FRAME: Final = frame_samples(PIPELINE_RATE_HZ)
+_SAMPLES_A_MS: Final = PIPELINE_RATE_HZ / 1000
+_SILENCE: Final = np.zeros(_FRAME, np.int16)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """A conversation that does not hear itself."""
+
+    conversation: Conversation
+    echo: EchoGate
+    now: Callable[[], float]
+
+    def push_audio(self, frame: Frame) -> None:
+        for each in self.echo.heard(frame, self.now()):
+            self.conversation.push_audio(each)
+
+    def end_utterance(self) -> None:
+        self.conversation.end_utterance()
+
+
+class Hearing:
+    """One connection's. ``filled`` counts the seconds that were missing."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        heard: PhoneFormat,
+        echo: EchoGate | None,
+        leaving: Exit,
+        *,
+        intake: Intake,
+        filled: Counter,
+        now: Callable[[], float],
+    ) -> None:
+        self._ears = conversation if echo is None else _Gated(conversation, echo, now)
+        self._decoder = open_decoder(heard.encoding, heard.rate_hz)
+        self._feed = FrameFeed(self._ears, resampled=heard.rate_hz != PIPELINE_RATE_HZ)
+        self._missing = MissingAudio(now())
+        self._leaving, self._intake, self._filled, self._now = leaving, intake, filled, now
+        self._hear_frame = self._heard  # made once: thousands a second are handed out
+
+    async def hear(self, audio: Audio) -> int:
+        """Returns how many samples it was, at 16 kHz, with what was missing before it; a long message lets others have
+        the loop.
+
+        Raises:
+            AudioError: it is not the audio that was agreed on.
+        """
+        missing, samples = self._fill_before(audio), self._decode(audio)
+        await self._feed.push(samples)
+        return missing + samples.size
+
+    def hear_at_once(self, audio: Audio) -> int:
+        """The same without waiting; a usual packet of telephony is heard some milliseconds later."""
+        missing = self._fill_before(audio)
+        if self._intake.add(self._decoder, audio.data, self._hear_frame):
+            self._missing.came(FRAME_MS)
+            return missing + _FRAME
+        samples = self._decode(audio)
+        self._feed.push_now(samples)
+        return missing + samples.size
+
+    def fill_overdue(self, now: float) -> None:
+        """20 ms passed: silence for what should have come."""
+        if frames := self._missing.overdue(now):
+            self._fill(frames)
+
+    def _decode(self, audio: Audio) -> Samples:
+        samples = self._decoder.push(audio.data)
+        self._missing.came(samples.size / _SAMPLES_A_MS)
+        return samples
+
+    def _heard(self, frame: Frame) -> None:
+        if self._leaving.decided:
+            return
+        try:
+            self._feed.push_now(frame)
+        except Exception as error:
+            self._leaving.fail(error)
+
+    def _fill_before(self, audio: Audio) -> int:
+        """Silence for what is missing before ``audio``; returns its samples."""
+        frames = self._missing.before(audio.at_ms, self._now())
+        if frames:
+            self._fill(frames)
+        return frames * _FRAME
+
+    def _fill(self, frames: int) -> None:
+        self._intake.settle()
+        self._filled.inc(frames * FRAME_MS / 1000)
+        for _ in range(frames):
+            self._ears.push_audio(_SILENCE)
