@@ -28,8 +28,8 @@ from gateway.tokens import Claims, sign
 from gateway.webrtc.turn_credentials import turn_credentials
 from sessions.config import Config as StateConfig
 from sessions.prices import PER_CREDIT, read_prices
-from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
-from voicegate.embedded.redis import RedisConfig, embedded_redis
+from voicegate.embedded.postgres import PostgresConfig, embedded_postgres, keep_postgres
+from voicegate.embedded.redis import RedisConfig, embedded_redis, keep_redis
 from voicegate.kernel.clock import Clock, SystemClock
 from voicegate.kernel.observability.process import add_process_metrics
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
@@ -89,6 +89,8 @@ async def running_control(settings: Settings, gateway_url: str = "") -> AsyncIte
         )
         parts = await stack.enter_async_context(open_parts(config, around))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        for keeping in (keep_redis(redis), keep_postgres(postgres)):
+            stack.callback(tasks.create_task(keeping, name="embedded server").cancel)
         api = await stack.enter_async_context(serve(build_app(parts, registry), config, tasks))
         yield Control(api, admin, "DATABASE_URL" if given else f"embedded, in {settings.data_dir / 'postgres'}")
 

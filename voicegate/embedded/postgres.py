@@ -19,6 +19,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from voicegate.embedded.keeping import keep_running
 from voicegate.embedded.locks import alone_in, try_lock
 from voicegate.kernel.errors import ConfigError
 
@@ -99,6 +101,21 @@ async def embedded_postgres(config: PostgresConfig) -> AsyncIterator[str]:
             yield server.url(config.database)
         finally:
             await _leave(directory, owners, server)
+
+
+async def keep_postgres(config: PostgresConfig) -> None:
+    """While :func:`embedded_postgres` of the same configuration is entered: start the server again whenever it has
+    died; it recovers its data. Runs for ever; returns at once where PostgreSQL is not ours."""
+    if config.url:
+        return
+    directory = config.directory.resolve()
+    server = await asyncio.to_thread(_place, directory)
+
+    async def start() -> None:
+        async with alone_in(directory, "PostgreSQL", config.start_timeout_s):
+            await _answering(server, config)
+
+    await keep_running("PostgreSQL", lambda: _listens(server), start)
 
 
 # --- where things are -------------------------------------------------------------------------------------------------
@@ -228,6 +245,20 @@ async def _answers(server: _Server) -> bool:
             await connection.execute("SELECT 1")
     except (psycopg.OperationalError, TimeoutError):
         return False
+    return True
+
+
+def _listens(server: _Server) -> bool:
+    """Whether a server has the socket, though it may be starting, or standing still: by connecting, because a process
+    id may have been given to another process, or to one that is dead and not yet buried."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_CONNECT_TIMEOUT_S)
+        try:
+            probe.connect(str(server.sockets / ".s.PGSQL.5432"))
+        except (BlockingIOError, TimeoutError):
+            return True  # so many wait that there is no room for one more
+        except OSError:
+            return False
     return True
 
 

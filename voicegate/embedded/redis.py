@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from voicegate.embedded.keeping import keep_running
 from voicegate.embedded.locks import alone_in, try_lock, until
 from voicegate.kernel.errors import ConfigError
 
@@ -71,6 +72,20 @@ async def embedded_redis(config: RedisConfig) -> AsyncIterator[str]:
             yield f"unix://{quote(str(socket))}?db=0"
         finally:
             await _leave(directory, owners, socket)
+
+
+async def keep_redis(config: RedisConfig) -> None:
+    """While :func:`embedded_redis` of the same configuration is entered: start the server again whenever it has died,
+    with its data. Runs for ever; returns at once where Redis is not ours."""
+    if config.url:
+        return
+    directory = config.directory.resolve()
+
+    async def start() -> None:
+        async with alone_in(directory, "Redis", config.start_timeout_s):
+            await _answering(config, directory)
+
+    await keep_running("Redis", lambda: _is_running(directory), start)
 
 
 def find_redis_server(binary: str = "") -> Path:

@@ -16,13 +16,13 @@ import psycopg
 import pytest
 
 from voicegate.embedded import postgres
-from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
+from voicegate.embedded.postgres import PostgresConfig, embedded_postgres, keep_postgres
 from voicegate.kernel.errors import ConfigError
 
 OWNER = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
-from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
+from voicegate.embedded.postgres import PostgresConfig, embedded_postgres, keep_postgres
 
 async def main():
     async with embedded_postgres(PostgresConfig(directory=Path(sys.argv[1]))) as url:
@@ -153,6 +153,29 @@ async def test_a_killed_server_is_replaced_and_its_data_recovered(config: Postgr
     assert lives(config), "a killed server leaves its file behind"
     async with embedded_postgres(config) as url:
         assert await ask(url, "SELECT number FROM kept") == 7
+
+
+async def test_a_server_that_dies_under_its_owners_is_started_again(config: PostgresConfig) -> None:
+    async with embedded_postgres(config) as url, asyncio.TaskGroup() as tasks:
+        await ask(url, "CREATE TABLE kept AS SELECT 7 AS number")
+        keeping = [tasks.create_task(keep_postgres(config)) for _ in range(2)]
+        killed = postmaster(config)
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while not await answers(config, url, killed):
+                await asyncio.sleep(0.1)
+        assert await ask(url, "SELECT number FROM kept") == 7
+        for task in keeping:
+            task.cancel()
+    assert not lives(config), "whoever leaves last still stops it"
+
+
+async def answers(config: PostgresConfig, url: str, not_pid: int) -> bool:
+    """Whether a server answers that is another one."""
+    try:
+        return await ask(url, "SELECT 1") == 1 and postmaster(config) != not_pid
+    except (psycopg.OperationalError, OSError):
+        return False
 
 
 async def test_a_cluster_that_was_half_made_is_made_again(config: PostgresConfig) -> None:

@@ -12,8 +12,15 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from voicegate.embedded.redis import RedisConfig, bundled_redis_server, embedded_redis, find_redis_server
+from voicegate.embedded.redis import (
+    RedisConfig,
+    bundled_redis_server,
+    embedded_redis,
+    find_redis_server,
+    keep_redis,
+)
 from voicegate.kernel.errors import ConfigError
 
 OWNER = """
@@ -239,3 +246,40 @@ async def test_a_binary_that_is_no_redis_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="wrong machine"):
         async with embedded_redis(RedisConfig(directory=tmp_path / "redis", binary=str(fake))):
             pass
+
+
+async def test_a_server_that_dies_is_started_again_with_its_data(redis_config: RedisConfig) -> None:
+    async with embedded_redis(redis_config) as url, asyncio.TaskGroup() as tasks:
+        first = await run_id(url)
+        async with Redis.from_url(url, protocol=2) as client:
+            await client.set("call", "kept")
+        keeping = [tasks.create_task(keep_redis(redis_config)) for _ in range(3)]
+        os.kill(server_pid(redis_config), signal.SIGKILL)
+        async with asyncio.timeout(15):
+            while (second := await answering(url)) in ("", first):
+                await asyncio.sleep(0.05)
+        async with Redis.from_url(url, protocol=2) as client:
+            assert await client.get("call") == b"kept"
+        assert await answering(url) == second, "however many look after it, it is started once"
+        for task in keeping:
+            task.cancel()
+    assert not server_lives(redis_config), "whoever leaves last still stops it"
+
+
+async def test_a_server_that_stands_still_is_left_alone(redis_config: RedisConfig) -> None:
+    async with embedded_redis(redis_config) as url, asyncio.TaskGroup() as tasks:
+        first, pid = await run_id(url), server_pid(redis_config)
+        keeping = tasks.create_task(keep_redis(redis_config))
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(1.5)
+        os.kill(pid, signal.SIGCONT)
+        assert await run_id(url) == first
+        keeping.cancel()
+
+
+async def answering(url: str) -> str:
+    """Which server answers; empty: none."""
+    try:
+        return await run_id(url)
+    except (RedisError, OSError):
+        return ""
