@@ -79,6 +79,10 @@ class Caller(asyncio.Protocol):
         self.slot = slot
         self.turns: list[Turn] = []
         self.failure = ""
+        self.refused_at = 0.0
+        """When the gateway answered the upgrade with something else."""
+        self.notices: list[tuple[float, str]] = []
+        """When they came, and their words."""
         self.live = False
         self._silence, self._questions = silence, questions
         self._next = first
@@ -175,7 +179,7 @@ class Caller(asyncio.Protocol):
             return b""
         self._buffer = b""
         if not head.startswith(b"HTTP/1.1 101"):
-            self.failure = head[:200].decode(errors="replace")
+            self.failure, self.refused_at = head[:200].decode(errors="replace"), time.monotonic()
             if self._transport is not None:
                 self._transport.abort()
             return b""
@@ -198,6 +202,8 @@ class Caller(asyncio.Protocol):
             if self.turns:
                 self.turns[-1].finished = True
             self._wait = _PAUSE_FRAMES
+        elif kind == 1 and b'"notice"' in payload:
+            self.notices.append((time.monotonic(), json.loads(payload)["message"]))
         elif kind == 1 and b'"speech.stopped"' in payload and self.turns and not self.turns[-1].arrivals:
             self.turns[-1].stopped_ms = json.loads(payload)["audioMs"]
 

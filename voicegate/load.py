@@ -30,22 +30,24 @@ class Told(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds so far: of the clock, of the event loop's thread on a core, of the process on the cores that it has."""
+    """Seconds so far: of the clock, of the event loop's thread on a core, of all threads together."""
 
     wall_s: float
     loop_s: float
-    cores_s: float
+    process_s: float
+    cores: int = 1
+    """That the process may use."""
 
     def busy_since(self, before: "Spent") -> float:
         """Share of the time in which the loop, or all cores together, had no rest: whichever is nearer to its end."""
         wall_s = max(self.wall_s - before.wall_s, 1e-3)
-        return max(self.loop_s - before.loop_s, self.cores_s - before.cores_s) / wall_s
+        return max(self.loop_s - before.loop_s, (self.process_s - before.process_s) / self.cores) / wall_s
 
 
 def spent() -> Spent:
     """Now; call it in the event loop's thread."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Spent(time.monotonic(), time.thread_time(), time.process_time() / cores)
+    return Spent(time.monotonic(), time.thread_time(), time.process_time(), cores)
 
 
 @dataclass(frozen=True, slots=True)

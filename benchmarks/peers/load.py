@@ -69,13 +69,26 @@ def payloads(samples: Samples) -> list[bytes]:
 class Caller(asyncio.Protocol):
     """One call."""
 
-    def __init__(self, address: str, number: int, silence: list[bytes], speech: list[bytes], last_voiced: int) -> None:
+    def __init__(
+        self,
+        address: str,
+        number: int,
+        silence: list[bytes],
+        speech: list[bytes],
+        last_voiced: int,
+        *,
+        call_id: str = "",
+        token: str = "",
+    ) -> None:
+        """``token``: what an answer webhook has given for ``call_id``."""
         self.slot = number * 7 % _SLOTS
         self.turns: list[Turn] = []
         self.failure = ""
         self.live = False
         self._address, self._number = address, number
         self._sid = f"MZ{os.getpid():016x}{number:016x}"
+        self._call_id = call_id or self._sid.replace("MZ", "CA")
+        self._parameters = {"token": token} if token else {}
         self._start = f'{{"event":"media","streamSid":"{self._sid}","sequenceNumber":"'.encode()
         self._silence, self._speech, self._last = silence, speech, last_voiced
         self._buffer = b""
@@ -173,9 +186,9 @@ class Caller(asyncio.Protocol):
             return b""
         self.live, self._began = True, time.monotonic()
         start = {
-            "accountSid": "AC" + "0" * 32, "streamSid": self._sid, "callSid": self._sid.replace("MZ", "CA"),
+            "accountSid": "AC" + "0" * 32, "streamSid": self._sid, "callSid": self._call_id,
             "tracks": ["inbound"], "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": {},
+            "customParameters": self._parameters,
         }  # fmt: skip
         if self._transport is not None:
             self._transport.write(text_frame({"event": "connected", "protocol": "Call", "version": "1.0.0"}))

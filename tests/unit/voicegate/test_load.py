@@ -76,9 +76,9 @@ async def test_each_level_sheds_more_and_calm_brings_it_back() -> None:
 
 
 def test_busy_is_the_loop_or_the_cores_whichever_is_nearer_to_its_end() -> None:
-    before = Spent(10.0, 1.0, 2.0)
-    assert Spent(12.0, 2.0, 2.5).busy_since(before) == pytest.approx(0.5)
-    assert Spent(12.0, 1.0, 3.8).busy_since(before) == pytest.approx(0.9)
+    before = Spent(10.0, 1.0, 2.0, 4)
+    assert Spent(12.0, 2.0, 2.5, 2).busy_since(before) == pytest.approx(0.5)
+    assert Spent(12.0, 1.0, 5.6, 2).busy_since(before) == pytest.approx(0.9)
     assert Spent(10.0, 1.0, 2.0).busy_since(before) == 0
 
 
