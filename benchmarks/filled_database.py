@@ -80,9 +80,20 @@ class Filled:
     rows: Mapping[str, int]
     """Of each table."""
 
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Parameters of paths, and the tables whose ids they are: ``agentId`` is one of ``agents``."""
+        named = {_camel(name.removesuffix("s")) + "Id": name for name in self.rows if name != "organizations"}
+        return {**named, "keyId": "api_keys", "runId": "agent_runs", "holdId": "credit_holds"}
+
     def id_of(self, table: str, number: int) -> UUID:
         """Of a row, counted from 1. Multiples of five are another organisation's."""
         return UUID(md5(f"{table}:{number}".encode(), usedforsecurity=False).hexdigest())
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(each.title() for each in others)
 
 
 async def fill(url: str, conversations: int, ours: UUID, theirs: UUID) -> Filled:

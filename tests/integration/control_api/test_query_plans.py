@@ -28,8 +28,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONVERSATIONS = 5_000
 SMALL = frozenset({"ledger_accounts"})
 """A few rows for each organisation."""
-_PLACES = {name.removesuffix("s").title().replace("_", ""): name for name in METADATA.tables}
-"""``AgentRun``: ``agent_runs``, as path parameters name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +59,7 @@ async def filling(postgres_url: str, template: str, shared_redis_url: str) -> As
 
 def old_ids(filled: Filled, things: Things) -> dict[str, str]:
     """Of filled rows, for path parameters that are named for a table."""
-    named = {
-        name: _PLACES.get(name.removesuffix("Id")[:1].upper() + name.removesuffix("Id")[1:]) for name in things.ids
-    }
-    return {name: str(filled.id_of(table, 1)) for name, table in named.items() if table and table != "organizations"}
+    return {name: str(filled.id_of(filled.places[name], 1)) for name in things.ids if name in filled.places}
 
 
 def variations(name: str, things: Things) -> list[str]:
