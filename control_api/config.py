@@ -35,5 +35,7 @@ class ControlConfig:
     credits: CreditsConfig = field(default_factory=CreditsConfig)
     plain_http_tools: bool = False
     """Tools may have addresses without TLS; whether they are reached, the composition root decides."""
+    live_s: float = 3600.0
+    """Longest life of a stream of live figures."""
     drain_s: float = 3.0
     """Time for requests to end at shutdown."""

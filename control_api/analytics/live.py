@@ -9,19 +9,20 @@ from control_api.analytics.recent import Figures, Recent
 from voicegate.kernel.clock import Clock
 
 EVERY_S = 1.0
-_LONGEST_S = 3600.0
-"""A stream ends by itself after so long; the client comes back, with a fresh token."""
-
 
 async def figures(
-    recent: Recent, organization_id: UUID, clock: Clock, every_s: float = EVERY_S
+    recent: Recent, organization_id: UUID, clock: Clock, longest_s: float, every_s: float = EVERY_S
 ) -> AsyncIterator[bytes]:
-    """A message at once, and another every ``every_s``. What the client does not take, is not made."""
+    """A message at once, and another every ``every_s``, for ``longest_s``: then the client comes back by itself, with a
+    token that is still good. What it does not take, is not made."""
     began_s = clock.monotonic()
     yield b"retry: 1000\n\n"
-    while clock.monotonic() - began_s < _LONGEST_S:
+    while True:
         yield _message(recent.figures(organization_id, clock.utc()), clock)
-        await asyncio.sleep(every_s)
+        left_s = longest_s - (clock.monotonic() - began_s)
+        if left_s <= 0:
+            return
+        await asyncio.sleep(min(every_s, left_s))
 
 
 def _message(found: Figures, clock: Clock) -> bytes:

@@ -88,9 +88,14 @@ async def costs(parts: Parts, caller: CallerDep, period: PeriodDep, agent_id: Ag
 
 
 @guarded(router.get, "/live", READ, response_class=StreamingResponse, responses=_STREAM)
-async def live(parts: Parts, caller: CallerDep) -> StreamingResponse:
+async def live(
+    parts: Parts,
+    caller: CallerDep,
+    seconds: Annotated[float, Query(ge=0, le=3600, description="How long; a client comes back by itself.")] = 3600,
+) -> StreamingResponse:
     """Server-Sent Events, one a second: calls that run, turns of the last minute, how long their callers waited."""
-    body = figures(parts.recent, caller.organization_id, parts.clock)
+    longest_s = min(seconds, parts.config.live_s)
+    body = figures(parts.recent, caller.organization_id, parts.clock, longest_s)
     return StreamingResponse(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

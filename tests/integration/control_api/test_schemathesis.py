@@ -20,7 +20,7 @@ PLENTY = Limit(per_s=100_000, burst=100_000)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_whatever_it_sends(database_url: str, shared_redis_url: str, tmp_path: Path) -> None:
-    async with running_world(database_url, shared_redis_url, requests=PLENTY, strangers=PLENTY) as world:
+    async with running_world(database_url, shared_redis_url, requests=PLENTY, strangers=PLENTY, live_s=0.1) as world:
         process = await asyncio.create_subprocess_exec(
             *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{world.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {world.user().token}"),

@@ -101,7 +101,7 @@ ROWS: dict[str, Row] = {
     "analytics.errors": Row(query=of_agent),
     "analytics.costs": Row(query=of_agent),
     "analytics.export": Row(query=of_agent),
-    "analytics.live": Row(foreign=200),
+    "analytics.live": Row(query=lambda _: "?seconds=0", foreign=200),
     "credits.grant": Row(lambda _: {"amountMicro": 1_000_000}, foreign=201),
 }
 PUBLIC: dict[str, tuple[object, int]] = {
