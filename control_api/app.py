@@ -17,10 +17,12 @@ from control_api.analytics.routes import router as analytics
 from control_api.api_keys.routes import router as api_keys
 from control_api.auth.routes import router as auth
 from control_api.auth.routes import well_known
+from control_api.chat.routes import router as chat
 from control_api.conversations.routes import router as conversations
 from control_api.credits.routes import router as credits_
 from control_api.degradation.remember import Remember
 from control_api.degradation.stale import HEADERS as STALE_HEADERS
+from control_api.handoffs.routes import router as handoffs
 from control_api.health.routes import health_routes
 from control_api.middleware import Watch
 from control_api.once import REPLAYED
@@ -28,6 +30,7 @@ from control_api.organizations.routes import router as organizations
 from control_api.parts import ControlParts
 from control_api.permissions.routes import router as permissions
 from control_api.problems import ProblemBody, answer_problems
+from control_api.tools.routes import router as tools
 from control_api.users.routes import router as users
 
 VERSION = "1.0.0"
@@ -40,6 +43,9 @@ RESOURCES = (
     api_keys,
     agents,
     agent_sessions,
+    chat,
+    tools,
+    handoffs,
     performance_router,
     conversations,
     credits_,

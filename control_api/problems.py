@@ -38,6 +38,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "precondition_required": (428, "Send If-Match with the entity tag that was read."),
     "rate_limited": (429, "Too many requests; Retry-After says when to come again."),
     "internal": (500, "The fault is ours and in our log."),
+    "agent_failed": (502, "The agent's model did not answer."),
     "database_unavailable": (503, "The database is away; calls in progress go on."),
     "issuer_unavailable": (503, "The token's issuer is away, and its key is not known: it may read, or nothing."),
     "state_unavailable": (503, "The state store is away; calls in progress go on."),

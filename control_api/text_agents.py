@@ -10,6 +10,11 @@ from sessions.agents import AgentShelf, AgentSnapshot
 class TextAgents(Protocol):
     """Published agents and drafts, asked in writing."""
 
+    @property
+    def provider(self) -> str:
+        """Of the language model, for usage; ``local`` where agents work by rules."""
+        ...
+
     def reply(
         self, snapshot: AgentSnapshot, history: Sequence[Message], text: str, *, session_id: str, agent: str = ""
     ) -> AsyncGenerator[AgentOutput, None]:

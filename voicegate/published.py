@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pipeline.adapters.demo_agent import DemoParts, build_demo
 from pipeline.adapters.http_tool import HttpTool, ToolOutcome, call_tool
+from pipeline.adapters.number_handoff import NumberGiven
 from pipeline.adapters.openai_compatible import OpenAICompatible
 from pipeline.adapters.outward_http import OutwardHttp
 from pipeline.adapters.published_agent import (
@@ -131,6 +132,7 @@ class PublishedAgents:
             {each.topic: each.text for each in snapshot.knowledge},
             [self._workshop.tool(snapshot.organization_id, each) for each in snapshot.tools],
             [Successor(names[each.to_agent], each.condition) for each in snapshot.handoffs if each.to_agent in names],
+            [NumberGiven(each.to_number, each.condition) for each in snapshot.handoffs if each.to_number],
             self._remote(snapshot.model),
         )
 
@@ -147,6 +149,12 @@ class WrittenAgents:
     def __init__(self, shelf: AgentShelf, workshop: Workshop) -> None:
         self._agents, self._workshop = PublishedAgents(shelf, workshop), workshop
         self._demo: Agent | None = None
+
+    @property
+    def provider(self) -> str:
+        """See the port."""
+        open_model = self._workshop.open_model
+        return open_model("").provider if open_model else "local"
 
     def reply(
         self, snapshot: AgentSnapshot, history: Sequence[Message], text: str, *, session_id: str, agent: str = ""

@@ -1,6 +1,6 @@
 """What an agent is configured by: the document that is drafted, validated, published, exported and imported."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -36,6 +36,9 @@ class AgentConfiguration(Given):
     voice: Annotated[Text, Field(max_length=100)] = Field(default="", description="Empty: the deployment's.")
     model: Annotated[Text, Field(max_length=100)] = Field(default="", description="Empty: the deployment's.")
     knowledge: list[Passage] = Field(default=[], max_length=200)
+    tools: list[Annotated[Text, Field(min_length=1, max_length=64)]] = Field(
+        default=[], max_length=20, description="Names of the organisation's tools; the agent's own are added to them."
+    )
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:
@@ -43,6 +46,12 @@ class AgentConfiguration(Given):
         if len(set(topics)) != len(topics):
             raise ValueError("two pieces of knowledge have the same topic")
         return self
+
+
+def stored(configuration: AgentConfiguration) -> dict[str, Any]:
+    """For a row. What is newer than the version before, and not used, is left out: that one refuses what it does not
+    know."""
+    return configuration.model_dump(exclude=None if configuration.tools else {"tools"})
 
 
 class AgentDocument(Given):

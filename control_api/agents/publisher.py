@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.agents.configuration import AgentConfiguration, snapshot_of
+from control_api.agents.equipment import read_equipment
 from control_api.db.database import Database, DatabaseAway
 from control_api.db.models.agents import Agent, AgentVersion
 from control_api.db.models.bookkeeping import OutboxEntry
@@ -109,8 +110,10 @@ class Publisher:
         for agent, version in rows:
             try:
                 configuration = AgentConfiguration.model_validate(version.configuration["configuration"])
-            except ValidationError:
+                equipment = read_equipment(version.configuration)
+            except (ValidationError, msgspec.ValidationError):
                 _log.exception("publication not understood", key=str(agent.id))
                 continue
             name = str(version.configuration["name"])
-            await self.put(snapshot_of(agent.id, agent.organization_id, version.version, name, configuration))
+            plain = snapshot_of(agent.id, agent.organization_id, version.version, name, configuration)
+            await self.put(equipment.put_into(plain))

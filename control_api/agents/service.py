@@ -7,7 +7,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api import audit
-from control_api.agents.configuration import AgentConfiguration, shortcomings, snapshot_of
+from control_api.agents.configuration import AgentConfiguration, shortcomings, snapshot_of, stored
+from control_api.agents.equipment import Equipment, equipment_of, read_equipment, wants
 from control_api.agents.publisher import Publisher
 from control_api.agents.schemas import AgentChange, AgentShown, AgentSummary, VersionShown
 from control_api.db.models.agents import Agent, AgentVersion
@@ -41,7 +42,7 @@ class AgentService:
         row = Agent(
             organization_id=self._caller.organization_id,
             name=name,
-            configuration=configuration.model_dump(),
+            configuration=stored(configuration),
             created_by=self._caller.user_id,
         )
         self._session.add(row)
@@ -56,7 +57,7 @@ class AgentService:
         if change.name is not None:
             row.name = change.name
         if change.configuration is not None:
-            row.configuration = change.configuration.model_dump()
+            row.configuration = stored(change.configuration)
         self._touch(row)
         audit.record(self._session, self._caller, "agent.changed", row.id, {"revision": row.revision})
         return row
@@ -71,23 +72,25 @@ class AgentService:
 
     async def verdict(self, agent_id: UUID) -> list[Pointer]:
         """Why the draft cannot be published; empty if it can."""
-        return shortcomings(_read(await self.get(agent_id)))
+        return (await self._judged(await self.get(agent_id)))[1]
 
     async def publish(self, agent_id: UUID, note: str) -> AgentVersion:
         """Raises Problem: ``not_found``, ``invalid``."""
         row = await self.get(agent_id, lock=True)
-        configuration = _read(row)
-        if errors := shortcomings(configuration):
+        equipment, errors = await self._judged(row)
+        if errors:
             shifted = [Pointer(pointer=f"/configuration{each.pointer}", detail=each.detail) for each in errors]
             raise Problem("invalid", "The draft cannot be published yet.", errors=shifted)
-        return await self._publish(row, row.name, configuration, note, "agent.published")
+        return await self._publish(row, row.name, _read(row), equipment, note, "agent.published")
 
     async def rollback(self, agent_id: UUID, version: int, note: str) -> AgentVersion:
         """Publish again what an earlier version was; the draft stays. Raises Problem: ``not_found``."""
         row = await self.get(agent_id, lock=True)
         earlier = await self.version(agent_id, version)
         name, configuration = _published(earlier)
-        return await self._publish(row, name, configuration, note or f"rollback to {version}", "agent.rolled-back")
+        equipment = read_equipment(earlier.configuration)
+        note = note or f"rollback to {version}"
+        return await self._publish(row, name, configuration, equipment, note, "agent.rolled-back")
 
     async def duplicate(self, agent_id: UUID, name: str | None) -> Agent:
         """A new agent with the same draft. Raises Problem: ``not_found``."""
@@ -118,11 +121,32 @@ class AgentService:
         row = await self.get(agent_id)
         if row.published_version is None:
             raise Problem("not_published", "Publish the agent first.")
-        name, configuration = _published(await self.version(agent_id, row.published_version))
-        return snapshot_of(row.id, row.organization_id, row.published_version, name, configuration)
+        version = await self.version(agent_id, row.published_version)
+        name, configuration = _published(version)
+        plain = snapshot_of(row.id, row.organization_id, row.published_version, name, configuration)
+        return read_equipment(version.configuration).put_into(plain)
+
+    async def draft(self, agent_id: UUID) -> AgentSnapshot:
+        """What would be published now, as version 0. Raises Problem: ``not_found``."""
+        row = await self.get(agent_id)
+        configuration = _read(row)
+        equipment = await equipment_of(self._session, row.organization_id, row.id, configuration)
+        return equipment.put_into(snapshot_of(row.id, row.organization_id, 0, row.name, configuration))
+
+    async def _judged(self, row: Agent) -> tuple[Equipment, list[Pointer]]:
+        """What the draft would be published with, and why it cannot be."""
+        configuration = _read(row)
+        equipment = await equipment_of(self._session, row.organization_id, row.id, configuration)
+        return equipment, shortcomings(configuration) + wants(configuration, equipment)
 
     async def _publish(
-        self, row: Agent, name: str, configuration: AgentConfiguration, note: str, action: str
+        self,
+        row: Agent,
+        name: str,
+        configuration: AgentConfiguration,
+        equipment: Equipment,
+        note: str,
+        action: str,
     ) -> AgentVersion:
         newest = self._versions(row.id).order_by(AgentVersion.version.desc()).limit(1)
         last = await self._session.scalar(newest)
@@ -130,7 +154,7 @@ class AgentService:
             agent_id=row.id,
             version=last.version + 1 if last else 1,
             organization_id=row.organization_id,
-            configuration={"name": name, "configuration": configuration.model_dump()},
+            configuration={"name": name, "configuration": stored(configuration), **equipment.stored()},
             note=note,
             created_by=self._caller.user_id,
         )
@@ -138,7 +162,7 @@ class AgentService:
         row.status, row.published_version = "published", version.version
         self._touch(row)
         snapshot = snapshot_of(row.id, row.organization_id, version.version, name, configuration)
-        self._publisher.publish(self._session, snapshot)
+        self._publisher.publish(self._session, equipment.put_into(snapshot))
         await self._session.flush()
         audit.record(self._session, self._caller, action, row.id, {"version": version.version})
         return version

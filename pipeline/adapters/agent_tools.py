@@ -17,6 +17,8 @@ from agents import FunctionTool, ModelBehaviorError
 from agents.tool import set_function_tool_failure_error_function
 from agents.tool_context import ToolContext
 
+from pipeline.ports import CallControl
+
 TOOL_TIMEOUT_S = 8.0
 """Longest run of a tool unless it says otherwise. A caller hears fillers meanwhile (our choice)."""
 
@@ -36,6 +38,7 @@ class CallContext:
     """From an operator, for the model."""
     ended: str | None = None
     """Set by a tool that ends the call: the reason."""
+    control: CallControl | None = None
     handoffs: int = 0
     """How many there were in this reply."""
     failed: set[str] = field(default_factory=set)

@@ -104,7 +104,9 @@ class AgentsSdkAgent:
 
     async def _reply(self, request: AgentRequest) -> AsyncGenerator[AgentOutput, None]:
         agent = self._agents.get(request.agent, self._start)
-        call = CallContext(request.session_id, request.context, request.committed, request.notes)
+        call = CallContext(
+            request.session_id, request.context, request.committed, request.notes, control=request.control
+        )
         run = Runner.run_streamed(
             agent,
             input_items(request, self._speakers),
@@ -160,9 +162,9 @@ class _Mapping:
     def __init__(self, agent: str, call: CallContext, fillers: Mapping[str, str]) -> None:
         self._agent = agent
         self._call = call
-        self._names: dict[str, str] = {}
         self._fillers = fillers
         self._silent = True
+        self._names: dict[str, str] = {}
         self._gap = False
 
     def outputs(self, event: StreamEvent) -> Iterator[AgentOutput]:
@@ -191,10 +193,10 @@ class _Mapping:
         raw: Any = event.item.raw_item
         if event.name == "tool_called" and raw.type == "function_call":
             self._names[raw.call_id] = raw.name
-            yield ToolCalled(raw.call_id, raw.name, raw.arguments)
             if self._silent and (filler := self._fillers.get(raw.name)):
                 yield TextDelta(filler)
                 self._silent, self._gap = False, True
+            yield ToolCalled(raw.call_id, raw.name, raw.arguments)
         elif event.name == "tool_output" and isinstance(event.item, ToolCallOutputItem):
             call_id = raw["call_id"]
             known = call_id in self._names

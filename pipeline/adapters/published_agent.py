@@ -19,13 +19,16 @@ from pipeline.adapters.agents_sdk import AgentsSdkAgent
 from pipeline.adapters.demo.tools import call_tools
 from pipeline.adapters.http_tool import HttpTool, call_tool
 from pipeline.adapters.local.dialogue import LocalDialogue
-from pipeline.adapters.local.persona import Colleague, Persona, plain_persona
+from pipeline.adapters.local.persona import Colleague, Persona, Skill, plain_persona
 from pipeline.adapters.local_model import LocalModel
+from pipeline.adapters.number_handoff import NumberGiven, number_tool
 from pipeline.adapters.outward_http import OutwardHttp
 from voicegate.kernel.clock import Clock
+from voicegate.kernel.errors import VoicegateError
 
 _HANDOFFS_OF_REPLY: Final = 3
 """Two agents that each think the other one is right must not go on for ever."""
+_PERSON: Final = "a person"
 _GRACE_S: Final = 1.0
 """A request ends by its own bound, with its own words, before the tool's."""
 
@@ -50,6 +53,7 @@ class PublishedAgent:
     """Topic to text."""
     tools: Sequence[HttpTool] = ()
     successors: Sequence[Successor] = ()
+    numbers: Sequence[NumberGiven] = ()
     model: "Remote | None" = None
     """Of its own; None: it works by rules."""
 
@@ -106,7 +110,7 @@ def _agent(published: PublishedAgent, around: Surroundings, *, starts: bool) -> 
         name=published.name,
         instructions=instructions(published),
         model=published.model.model if published.model else local,
-        tools=[*tools, *call_tools(now)],
+        tools=[*tools, *map(_number_tool, published.numbers), *call_tools(now)],
     )
 
 
@@ -126,6 +130,26 @@ def _tool(http: OutwardHttp, clock: Clock, tool: HttpTool) -> Tool:
     )
     mark = side_effect if tool.acts else read_only
     return mark(made, timeout_s=tool.timeout_s + _GRACE_S)
+
+
+def _number_tool(given: NumberGiven) -> Tool:
+    async def connect(context: ToolContext[Any], _: str) -> str:
+        control = context.context.control
+        if control is None or not control.on_a_phone:
+            raise ToolFailed("Only a telephone call can be connected with a number.")
+        try:
+            await control.transfer(given.number)
+        except VoicegateError as error:
+            raise ToolFailed(f"The call could not be connected: {error}") from error
+        return json.dumps({"spoken": "I'm connecting you now."})
+
+    made = FunctionTool(
+        name=number_tool(given.number),
+        description=f"Connect the caller with a person. When: {given.condition or 'they ask for a person'}",
+        params_json_schema={"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+        on_invoke_tool=connect,
+    )
+    return side_effect(made)
 
 
 def _object(arguments: str) -> Mapping[str, Any]:
@@ -151,15 +175,21 @@ def _handoff(to: Agent[CallContext], successor: Successor) -> Handoff[CallContex
 
 def _persona(published: PublishedAgent, *, starts: bool) -> Persona:
     persona = plain_persona(published.name, greeting=published.greeting, passages=published.knowledge)
-    colleagues = tuple(_colleague(each) for each in published.successors)
-    return Persona(msgspec.structs.replace(persona.about, starts=starts, colleague=colleagues))
+    colleagues = tuple(
+        Colleague(agent=each.agent, title=f"to speak to {each.agent}", examples=_examples(each.condition, each.agent))
+        for each in published.successors
+    )
+    skills = tuple(
+        Skill(tool=number_tool(each.number), title="to speak to a person", examples=_examples(each.condition, _PERSON))
+        for each in published.numbers
+    )
+    return Persona(msgspec.structs.replace(persona.about, starts=starts, colleague=colleagues, skill=skills))
 
 
-def _colleague(successor: Successor) -> Colleague:
-    said = [part.strip() for part in re.split(r"[.;,\n]", successor.condition)]
-    asked = (f"speak to {successor.agent}", f"put me through to {successor.agent}")
-    examples = (*(part for part in said if part), *asked)
-    return Colleague(agent=successor.agent, title=f"to speak to {successor.agent}", examples=examples)
+def _examples(condition: str, whom: str) -> tuple[str, ...]:
+    """What callers say who want to be handed over: the condition's parts, and asking for it."""
+    said = [part.strip() for part in re.split(r"[.;,\n]", condition)]
+    return (*(part for part in said if part), f"speak to {whom}", f"put me through to {whom}")
 
 
 def instructions(published: PublishedAgent) -> str:
