@@ -13,7 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from sessions.connection import state_errors
-from sessions.keys import available_key, budget_key, session_keys, spent_key
+from sessions.keys import available_key, budget_key, missing_key, session_keys, spent_key
 from sessions.model import from_ms
 
 AVAILABLE_S = 60
@@ -109,6 +109,20 @@ class BudgetShelf:
                 found = await pipe.execute()
         triples = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [_trace(held, fields, spent) for held, fields, spent in triples]
+
+    async def missing_s(self, names: Sequence[str], noted_s: float) -> list[float]:
+        """How long ago each was called missing for the first time, by whatever process. It is remembered for
+        ``noted_s`` from then on."""
+        if not names:
+            return []
+        noted_ms = round(noted_s * 1000)
+        with state_errors():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.set(missing_key(name), b"", nx=True, px=noted_ms)
+                    pipe.pttl(missing_key(name))
+                left_ms = (await pipe.execute())[1::2]
+        return [max(0, noted_ms - left) / 1000 for left in left_ms]
 
 
 def _trace(held: int, fields: Sequence[bytes | None], spent: int) -> Trace:

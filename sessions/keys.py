@@ -102,3 +102,9 @@ def notifications_key(organization_id: str) -> str:
 def told_key(name: str) -> str:
     """String: a notification that is in its stream already. It has an expiry."""
     return f"voicegate:told:{name}"
+
+
+def missing_key(name: str) -> str:
+    """String: something was looked for and was not there (:meth:`sessions.budget.BudgetShelf.missing_s`). It has an
+    expiry."""
+    return f"voicegate:missing:{name}"

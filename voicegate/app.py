@@ -29,6 +29,7 @@ from pipeline.ports import Agent, SeveralAgents
 from pipeline.session_config import Engines, SessionConfig
 from pipeline.turn_state import TurnConfig
 from sessions.agents import AgentShelf
+from sessions.budget import BudgetShelf
 from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
 from sessions.journal import Journal
@@ -50,6 +51,7 @@ from voicegate.kernel.telemetry import Telemetry
 from voicegate.load import Following, follow_load
 from voicegate.metrics import event_metrics
 from voicegate.orders import obeying, open_orders
+from voicegate.payments import Payments
 from voicegate.phones import phone_parts
 from voicegate.settings import Settings
 from voicegate.webrtc import webrtc_settings
@@ -183,6 +185,7 @@ async def _calls(
         clock,
         observe,
         cast=casting,
+        payments=Payments(BudgetShelf(store_client, settings.retention_s)),
     )
     await stack.enter_async_context(registry)
     return registry, store_client, casting

@@ -24,6 +24,7 @@ from pipeline.session_config import Engines, SessionConfig
 from sessions.config import Config as StateConfig
 from sessions.journal import Journal
 from sessions.lease import Leases
+from sessions.log import SessionLog
 from sessions.resume import ResumeState, resume
 from sessions.store import Store
 from voicegate.beginning import Beginning, setup_of
@@ -34,6 +35,7 @@ from voicegate.kernel.errors import RefusedCall, StateUnavailable
 from voicegate.kernel.events import Event
 from voicegate.kernel.ids import SessionId
 from voicegate.memory import answering, remembered
+from voicegate.payments import Payments
 
 _log = structlog.get_logger(__name__)
 
@@ -81,8 +83,11 @@ class CallRegistry:
         clock: Clock,
         observe: Callable[[Event], None],
         cast: ChooseCast | None = None,
+        payments: Payments | None = None,
     ) -> None:
-        """``observe`` sees every event once, for metrics. ``cast`` chooses who answers a call; None: ``engines``."""
+        """``observe`` sees every event once, for metrics. ``cast`` chooses who answers a call; None: ``engines``.
+        ``payments``: None: all calls are free."""
+        self._payments = payments
         self._cast = cast
         self._engines, self._session_config = engines, session_config
         self._config, self._state, self._clock = config, state, clock
@@ -221,6 +226,8 @@ class CallRegistry:
                 cast=await self._cast(answering(found.record.agent, events)) if self._cast else None,
             )
         cast = await self._cast(request.agent) if self._cast else None
+        if self._payments and cast and cast.payer:
+            await self._payments.admit(request.session_id, cast.payer)
         secret = secrets.token_urlsafe(24)
         record = await state.store.create(
             request.session_id,
@@ -288,6 +295,7 @@ class CallRegistry:
             no_more = log.subscribe(call.take)
             self._calls[request.session_id] = call
             limit = loop.call_later(self._config.max_call_s, call.hang_up, "max_duration")
+            forget_costs = self._watch_costs(cast.payer, session, log, beginning)
             if started.cancelled():  # its transport went while it began: nobody has it, as after a lost socket
                 call.detach()
             else:
@@ -297,6 +305,7 @@ class CallRegistry:
                 await log.stored()
             finally:
                 limit.cancel()
+                forget_costs()
                 if record is not None and self._config.record_to is not None:
                     name = f"{request.session_id}-{beginning.next_seq}.jsonl"
                     await asyncio.to_thread(_save, self._config.record_to / name, lines)
@@ -304,6 +313,21 @@ class CallRegistry:
         no_more()
         self._calls.pop(request.session_id, None)
         call.finish(reason)
+
+    def _watch_costs(self, payer: str, session: Session, log: SessionLog, beginning: Beginning) -> Callable[[], None]:
+        """Follow what the call costs, until the function that is returned is called."""
+        if not (self._payments and payer):
+            return lambda: None
+        session_id = beginning.request.session_id
+        watched = self._payments.watch(session_id, payer, session, beginning.events)
+        no_more = log.subscribe(watched.take)
+        watching = self._tasks.create_task(watched.run(), name=f"costs {session_id}")
+
+        def forget() -> None:
+            no_more()
+            watching.cancel()
+
+        return forget
 
     def _lost(self, session_id: SessionId, token: int) -> None:
         """Another process owns the session now, or a newer call of this one does: that is not to be ended."""

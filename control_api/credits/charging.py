@@ -72,7 +72,7 @@ async def charge(session: AsyncSession, calls: Sequence[Kept], config: CreditsCo
 
 
 def _settle(books: Books, hold: CreditHold, call: Kept, cost: int, config: CreditsConfig, now: datetime) -> None:
-    if hold.state == "released" and cost and call.story.ended_at is None:
+    if hold.state == "released" and cost and call.story.ended_at is None and _lives_on(hold, call):
         open_again(hold)
     if cost:
         spend(books, hold, cost)
@@ -80,6 +80,11 @@ def _settle(books: Books, hold: CreditHold, call: Kept, cost: int, config: Credi
         close_hold(books, hold, "released" if call.story.ended_reason == _LOST else "settled", now)
     elif hold.state == "open":
         fill(books, hold, config.hold_micro)
+
+
+def _lives_on(hold: CreditHold, call: Kept) -> bool:
+    """Something was used after the hold was given back: the call was not dead. What was used before is only late."""
+    return any(usage.at > hold.settled_at for usage in call.meter.pending() if hold.settled_at is not None)
 
 
 async def _holds(

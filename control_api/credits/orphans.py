@@ -1,9 +1,10 @@
 """Frees holds whose call is dead. Never by age: by what Redis knows of the call.
 
 A hold whose call has begun is free when the call's lease is gone, or belongs to a later call of the same session id.
-The lease runs out by itself when its process has died. A short look twice keeps a lease that is just being restored
-from counting as gone. Were it freed wrongly all the same, nothing would be lost: the call's next usage opens the hold
-again, and what it uses meanwhile is booked in any case.
+The lease runs out by itself when its process has died. Two looks, some seconds apart, keep a lease that is just being
+restored from counting as gone; who looked first is noted in Redis, so that it may be another process that looks again.
+Were a hold freed wrongly all the same, nothing would be lost: the call's next usage opens it again, and what it uses
+meanwhile is booked in any case.
 
 A hold that was made with a session (``POST /agents/{id}/sessions``) waits for a call that can begin in one way only:
 with the session's token. It is free when that can happen no more: the token has expired by the gateway's clock too, it
@@ -18,7 +19,6 @@ a lease to say that they are alive.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 import structlog
 from sqlalchemy import select
@@ -39,6 +39,8 @@ SKEW_S: Final = 5.0
 LOOK_EVERY_S: Final = 1.0
 SURE_S: Final = 2.0
 """A call that shows no lease for so long is dead. With the time between two looks less than five seconds in all."""
+_NOTED_S: Final = 6.0
+"""How long the first look is remembered: what is seen missing again much later, is missing anew."""
 _MOST = 10_000
 _log = structlog.get_logger(__name__)
 
@@ -63,8 +65,6 @@ class Orphans:
     def __init__(self, database: Database, shelf: BudgetShelf, clock: Clock, lease_s: float) -> None:
         self._database, self._shelf, self._clock = database, shelf, clock
         self._lease_s = lease_s
-        self._missing: dict[UUID, float] = {}
-        """Holds without a sign of life: since when."""
         self._not_before_s = float("-inf")
 
     async def free(self) -> Charged:
@@ -77,21 +77,20 @@ class Orphans:
         async with self._database.system() as session:
             holds = list(await session.scalars(wanted))
         try:
-            traces = await self._shelf.traces([(hold.session_id, token_id(hold.session_id)) for hold in holds])
+            dead = await self._surely_dead(holds)
         except StateUnavailable:
             self._not_before_s = self._clock.monotonic() + self._lease_s
-            self._missing.clear()
             raise
-        dead = self._surely_dead(holds, traces)
         return await self._release(dead) if dead else Charged()
 
-    def _surely_dead(self, holds: Sequence[CreditHold], traces: Sequence[Trace]) -> list[CreditHold]:
-        now_s, now = self._clock.monotonic(), self._clock.utc()
-        if now_s < self._not_before_s:
+    async def _surely_dead(self, holds: Sequence[CreditHold]) -> list[CreditHold]:
+        traces = await self._shelf.traces([(hold.session_id, token_id(hold.session_id)) for hold in holds])
+        if self._clock.monotonic() < self._not_before_s:
             return []
+        now = self._clock.utc()
         missing = [hold for hold, trace in zip(holds, traces, strict=True) if is_dead(hold, trace, now)]
-        self._missing = {hold.id: self._missing.get(hold.id, now_s) for hold in missing}
-        return [hold for hold in missing if now_s - self._missing[hold.id] >= SURE_S]
+        ages_s = await self._shelf.missing_s([str(hold.id) for hold in missing], _NOTED_S)
+        return [hold for hold, age_s in zip(missing, ages_s, strict=True) if age_s >= SURE_S]
 
     async def _release(self, dead: Sequence[CreditHold]) -> Charged:
         freed, now = Charged(), self._clock.utc()

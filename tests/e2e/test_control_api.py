@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import re
 import shutil
@@ -108,3 +109,18 @@ async def test_the_first_round(api: str) -> None:
         assert (kept[0]["agentId"], kept[0]["sessionId"]) == (agent["id"], session["sessionId"])
         said = await send("GET", f"/conversations/{kept[0]['id']}/transcript")
         assert [line["text"] for line in said["lines"]] == [texts[0], "What are your opening hours?", texts[1]]
+
+        async with asyncio.timeout(20):
+            while not (held := (await send("GET", "/credits/holds?state=settled"))["items"]):
+                await asyncio.sleep(0.05)
+        used = [event for event in events if event["type"] == "usage"]
+        assert {event["stage"] for event in used} == {"session", "tts"}, "nobody spoke, and no model was asked"
+        prices = (await send("POST", "/credits/estimate", {}))["prices"]
+        cost = sum(
+            math.ceil(round(event["quantity"] * 1000) * prices[f"{event['stage']}/*/{event['unit']}"] / 1000)
+            for event in used
+        )
+        assert (held[0]["sessionId"], held[0]["usedMicro"]) == (session["sessionId"], cost)
+        balance = await send("GET", "/credits")
+        assert (balance["usedMicro"], balance["heldMicro"]) == (cost, 0)
+        assert balance["availableMicro"] == balance["grantedMicro"] - cost

@@ -12,6 +12,7 @@ from gateway.conversation import CallRequest, Resume
 from pipeline.allowance import Allowance
 from pipeline.ports import AgentOutput, AgentRequest, TextDelta, ToolCalled, ToolReturned
 from pipeline.session_config import Engines, SessionConfig
+from sessions.budget import BudgetShelf
 from sessions.config import Config as StateConfig
 from sessions.connection import open_client
 from sessions.journal import Journal
@@ -19,9 +20,11 @@ from sessions.lease import Leases
 from sessions.store import Store
 from voicegate.call import Call
 from voicegate.calls import CallRegistry, CallsConfig, State
+from voicegate.casting import Cast
 from voicegate.kernel.clock import SystemClock
 from voicegate.kernel.events import Event, SessionEnded, SessionStarted
 from voicegate.kernel.ids import SessionId
+from voicegate.payments import Payments
 
 QUICK = Latencies(stt_ms=1, tts_ms=1)
 STATE = StateConfig(
@@ -91,7 +94,7 @@ async def begin(redis_url: str) -> AsyncIterator[Begin]:
     """``await begin("b", max_calls=1)``: another process on the same Redis."""
     async with AsyncExitStack() as stack:
 
-        async def make(owner: str = "a", **config: float) -> Process:
+        async def make(owner: str = "a", *, payer: str = "", **config: float) -> Process:
             own = await stack.enter_async_context(AsyncExitStack())
             client, store_client = open_client(redis_url, STATE), open_client(redis_url, STATE)
             own.push_async_callback(client.aclose)
@@ -100,13 +103,21 @@ async def begin(redis_url: str) -> AsyncIterator[Begin]:
             journal = await own.enter_async_context(Journal(client, STATE, leases))
             store, observed, allowance = Store(store_client, STATE), list[Event](), Allowance()
             agent = Listed()
+            engines = Engines(EnergyActivity(), SimulatedSpeechToText(QUICK), agent, SimulatedSpeech(QUICK))
+            conversations = SessionConfig(allowance=allowance)
+
+            async def paid(name: str) -> Cast:
+                return Cast(engines, conversations, payer=payer)
+
             registry = CallRegistry(
-                Engines(EnergyActivity(), SimulatedSpeechToText(QUICK), agent, SimulatedSpeech(QUICK)),
-                SessionConfig(allowance=allowance),
+                engines,
+                conversations,
                 CallsConfig(**config),  # type: ignore[arg-type]
                 State(store, leases, journal, STATE),
                 SystemClock(),
                 observed.append,
+                cast=paid if payer else None,
+                payments=Payments(BudgetShelf(store_client, 60)),
             )
             await own.enter_async_context(registry)
             return Process(registry, store, journal, agent, allowance, observed, own)
