@@ -38,7 +38,7 @@ from sessions.notes import SharedNotes
 from sessions.store import Store
 from voicegate.calls import CallRegistry, CallsConfig, State
 from voicegate.casting import Casting
-from voicegate.embedded.redis import RedisConfig, embedded_redis
+from voicegate.embedded.redis import RedisConfig, embedded_redis, keep_redis
 from voicegate.engines import open_engines
 from voicegate.exchanges import audiosocket_config
 from voicegate.kernel.clock import Clock, SystemClock
@@ -92,15 +92,15 @@ async def running(
     telemetry = PrometheusTelemetry(registry)
     add_process_metrics(registry)
     async with AsyncExitStack() as stack:
-        redis_url = await stack.enter_async_context(
-            embedded_redis(RedisConfig(settings.redis_url, settings.data_dir / "redis"))
-        )
+        redis = RedisConfig(settings.redis_url, settings.data_dir / "redis")
+        redis_url = await stack.enter_async_context(embedded_redis(redis))
         allowance = Allowance()
         engines = engines or await open_engines(settings, stack, allowance)
         conversations = session_settings(settings, allowance)
         calls, client, casting = await _calls(settings, engines, conversations, redis_url, clock, telemetry, stack)
         gateway_config = replace(gateway_settings(settings), worker=worker)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        stack.callback(tasks.create_task(keep_redis(redis), name="embedded Redis").cancel)
         notes = SharedNotes(client, clock)
         parts = build_parts(
             gateway_config,
