@@ -265,7 +265,7 @@ async def crowd(port: int, folder: Path) -> AsyncIterator[tuple[Crowd, list[Path
 
 
 async def learnt(people: Crowd, watch: Watch, progress: Console) -> int:
-    """More and more people, until the gateway takes no more. The first calls of a process are slow, and tell nothing."""
+    """More and more people, until the gateway takes no more. The first calls of a process do not count."""
     await people.become(_MORE_A_SECOND)
     await asyncio.sleep(_WARM_S)
     while people.people < _MOST:

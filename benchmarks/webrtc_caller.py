@@ -106,6 +106,11 @@ class Caller:
                 pass
         await self._ice.shut(1.0)
 
+    async def vanish(self) -> None:
+        """Gone without a word."""
+        self._outbound = None
+        await self._ice.shut(1.0)
+
     async def _join(self, answer: str, through: Through | None) -> None:
         ufrag, password, digest, setup = (
             _find(rf"^a={name}:(?:sha-256 )?(\S+)", answer) for name in ("ice-ufrag", "ice-pwd", "fingerprint", "setup")

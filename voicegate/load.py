@@ -78,7 +78,7 @@ async def follow_load(following: Following, telemetry: Telemetry) -> None:
         if level is not before:
             shown.set(level)
             _shed(following, level)
-            _log.warning("load level changed", level=level.name.lower(), before=before.name.lower())
+            _log.warning("load level changed", load=level.name.lower(), before=before.name.lower())
 
 
 def _shed(following: Following, level: LoadLevel) -> None:
