@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Hundreds of calls that end in every way, and what they leave behind; rolling restarts under live calls, and what they
-# lose: some fifteen minutes on two quiet cores.
+# Hundreds of calls that end in every way, and what they leave behind; rolling restarts under live calls, and services
+# that are away, and what they lose: some twenty minutes on two quiet cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p benchmarks/results
 export PYTHONPATH=.:codecs
 .venv/bin/python -m benchmarks.soak --json benchmarks/results/soak.json "$@"
 .venv/bin/python -m benchmarks.rolling --json benchmarks/results/rolling.json
+.venv/bin/python -m benchmarks.outages --json benchmarks/results/outages.json

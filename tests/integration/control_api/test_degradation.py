@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from benchmarks.standstill import postmaster, standing_still
 from tests.integration.control_api.api import Client, Got, World, running_world
 from tests.integration.control_api.conftest import a_database
-from tests.integration.control_api.standstill import degraded, equal, postmaster, standing_still, timed, until
+from tests.integration.control_api.standstill import degraded, equal, timed, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

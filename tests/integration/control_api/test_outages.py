@@ -15,10 +15,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from psycopg import sql
 
+from benchmarks.standstill import redis_server, standing_still
 from control_api.identity.outsiders import JwksIssuer
 from sessions.agents import AgentShelf
 from tests.integration.control_api.api import Client, World, running_world
-from tests.integration.control_api.standstill import degraded, equal, redis_server, standing_still, timed, until
+from tests.integration.control_api.standstill import degraded, equal, timed, until
 from voicegate.embedded.redis import RedisConfig, embedded_redis
 
 
