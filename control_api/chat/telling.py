@@ -89,7 +89,8 @@ class Telling:
 
     def _said(self, text: str, at: datetime) -> Iterator[Event]:
         self.text += text
-        self._unsent += text
+        # Pieces are joined by a space, so that one is not sent.
+        self._unsent += text.removeprefix(" ") if self.text != text and not self._unsent else text
         whole, space, rest = self._unsent.rpartition(" ")
         if space and whole:
             self._unsent = rest

@@ -50,7 +50,7 @@ class HandoffService:
         )
         if await self._session.scalar(same.limit(1)) is not None:
             raise Problem("conflict", "There is a handoff between these two already.")
-        row = Handoff(organization_id=self._caller.organization_id, **given.model_dump())
+        row = Handoff(organization_id=self._caller.organization_id, **given.model_dump(by_alias=False))
         self._session.add(row)
         await self._session.flush()
         audit.record(self._session, self._caller, "handoff.created", row.id)

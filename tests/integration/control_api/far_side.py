@@ -66,5 +66,7 @@ async def far_side() -> AsyncIterator[FarSide]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     side.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield side
-    await runner.cleanup()
+    try:
+        yield side
+    finally:
+        await runner.cleanup()

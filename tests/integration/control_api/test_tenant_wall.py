@@ -54,6 +54,15 @@ def of_agent(things: Things) -> str:
     return f"?agentId={things.ids['agentId']}"
 
 
+def a_tool() -> dict[str, object]:
+    """Where it leads, nothing is ever sent: the address is a private one."""
+    return {"name": f"t{uuid4().hex}", "configuration": {"url": "https://10.0.0.1/"}}
+
+
+def a_handoff(agent: str) -> dict[str, object]:
+    return {"fromAgentId": agent, "toNumber": f"+1{uuid4().int % 10**12:012}"}
+
+
 ANY = {"If-Match": "*"}
 ROWS: dict[str, Row] = {
     "users.profile": Row(foreign=200),
@@ -82,6 +91,19 @@ ROWS: dict[str, Row] = {
     "agents.duplicate": Row(empty),
     "agents.export": Row(),
     "agents.beginSession": Row(empty),
+    "agents.chat": Row(lambda _: {"text": "Hello"}),
+    "tools.list": Row(query=lambda things: f"?agentId={things.ids['agentId']}"),
+    "tools.create": Row(lambda things: {**a_tool(), "agentId": things.ids["agentId"]}),
+    "tools.get": Row(),
+    "tools.change": Row(lambda _: {"description": "Better."}, ANY),
+    "tools.delete": Row(uses_up=True),
+    "tools.test": Row(empty),
+    "handoffs.list": Row(query=lambda things: f"?fromAgentId={things.ids['agentId']}"),
+    "handoffs.create": Row(lambda things: a_handoff(things.ids["agentId"])),
+    "handoffs.get": Row(),
+    "handoffs.change": Row(lambda _: {"condition": "They ask for it."}, ANY),
+    "handoffs.delete": Row(uses_up=True),
+    "handoffs.test": Row(lambda _: {"text": "Hello"}),
     "conversations.list": Row(query=lambda things: f"?agentId={things.ids['agentId']}"),
     "conversations.create": Row(lambda things: {"agentId": things.ids["agentId"], "turns": [{"userText": "Hi"}]}),
     "conversations.get": Row(),
@@ -149,7 +171,16 @@ async def make_things(world: World, company: Company) -> Things:
     turns = [{"userText": f"secret of {company.id}"}]
     conversation = (await owner.post("/conversations", {"agentId": agent, "turns": turns})).body["id"]
     key = (await owner.post("/api-keys", {"name": "key", "scopes": ["agents:read"]})).body["id"]
-    ids = {"agentId": agent, "conversationId": conversation, "keyId": key, "version": "1"}
+    tool = (await owner.post("/tools", {**a_tool(), "description": f"secret of {company.id}"})).body["id"]
+    handoff = (await owner.post("/handoffs", a_handoff(agent))).body["id"]
+    ids = {
+        "agentId": agent,
+        "toolId": tool,
+        "handoffId": handoff,
+        "conversationId": conversation,
+        "keyId": key,
+        "version": "1",
+    }
     return Things(company, {**ids, "organizationId": str(company.id)})
 
 
