@@ -7,7 +7,8 @@
 and Redis have the others. No number of calls is configured: the gateway learns what it can take.
 
 ``capacity``
-    Calls when the gateway first refused new ones, while people kept coming; or ``--capacity``.
+    Calls when the gateway was too late to take new ones, or took none for some seconds, while people kept coming; or
+    ``--capacity``.
 ``before``
     Seven tenths of the capacity.
 ``overload``
@@ -57,6 +58,8 @@ _USUAL = 0.7
 """Of the capacity, before and after."""
 _MORE_A_SECOND = 8
 _WARM_S, _SETTLE_S = 8.0, 12.0
+_NO_MORE_S = 8.0
+"""Longer than those who were refused wait."""
 _LOOK_S = 0.5
 _MOST = 4000
 _AFTER_S = 30.0
@@ -268,11 +271,15 @@ async def learnt(people: Crowd, watch: Watch, progress: Console) -> int:
     """More and more people, until the gateway takes no more. The first calls of a process do not count."""
     await people.become(_MORE_A_SECOND)
     await asyncio.sleep(_WARM_S)
+    most, since = 0, time.monotonic()
     while people.people < _MOST:
-        await people.become(people.people + _MORE_A_SECOND)
-        await asyncio.sleep(1.0)
-        if watch.now.level >= LoadLevel.FULL or watch.now.connections + 3 * _MORE_A_SECOND < people.people:
+        held = watch.now.connections
+        if held > most + 1:
+            most, since = held, time.monotonic()
+        if watch.now.level >= LoadLevel.FULL or time.monotonic() - since > _NO_MORE_S:
             break
+        await people.become(min(people.people + _MORE_A_SECOND, 2 * held + 2 * _MORE_A_SECOND))
+        await asyncio.sleep(1.0)
     progress.print(f"capacity: {watch.now.connections} calls, {watch.now.busy:.0%} busy")
     return watch.now.connections
 

@@ -1,5 +1,8 @@
 """How loaded this process is, learnt from how late its clock ticks. PURE: lateness and seconds in, a level out.
 
+Lateness comes suddenly: at 95 % of a core everything is on time. So what callers miss least is also shed when the
+process is busy, before new calls have to wait (:mod:`gateway.pace`).
+
 A process has room as long as its 20 ms clock (:mod:`gateway.metronome`) comes on time: lateness is what callers hear,
 whatever causes it, and no constant of calls per core has to be guessed. Once a second the level moves by one step (by
 two when the clock is very late). Each step sheds what callers miss least. New calls are refused one step before answers
@@ -45,6 +48,10 @@ class LoadConfig:
     """... then two levels up, and as far as ``NO_SPECULATION``; mere lateness goes no further than ``FULL``."""
     calm_s: float = 0.006
     """A second in which fewer than every tenth tick was so late is a good one."""
+    busy: float = 0.75
+    """Share of its time that makes a second a bad one too, but only up to ``NO_DOUBTS`` ..."""
+    rested: float = 0.65
+    """... and below which it can be a good one."""
     good_seconds: int = 2
     """Good seconds in a row for one level down."""
     share: float = 0.1
@@ -58,6 +65,12 @@ class LoadGauge:
         self._level = LoadLevel.NORMAL
         self._ticks = self._late = self._very_late = self._not_calm = 0
         self._good = 0
+        self._was_late = False
+
+    @property
+    def late(self) -> bool:
+        """The last second's clock was late."""
+        return self._was_late
 
     @property
     def level(self) -> LoadLevel:
@@ -78,16 +91,21 @@ class LoadGauge:
                 if lateness_s >= self._config.very_late_s:
                     self._very_late += 1
 
-    def judge(self) -> LoadLevel:
-        """A second is over: the new level. A second without a tick is a good one: nobody calls."""
+    def judge(self, busy: float = 0.0) -> LoadLevel:
+        """A second is over, of which the process was ``busy`` for this share: the new level. A second without a tick is
+        a good one: nobody calls."""
         config, enough = self._config, max(1.0, self._ticks * self._config.share)
         late = config.late_s > 0 and self._late >= enough
         very_late = late and self._very_late >= enough
-        calm = self._not_calm < enough
+        calm = self._not_calm < enough and busy < config.rested
+        self._was_late = late
         self._ticks = self._late = self._very_late = self._not_calm = 0
         if late:
             self._good = 0
             self._rise(2 if very_late else 1, LoadLevel.NO_SPECULATION if very_late else LoadLevel.FULL)
+        elif config.late_s > 0 and busy >= config.busy and self._level < LoadLevel.NO_DOUBTS:
+            self._good = 0
+            self._rise(1, LoadLevel.NO_DOUBTS)
         elif calm:
             self._good += 1
             if self._good >= config.good_seconds and self._level:

@@ -9,8 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.load import LoadLevel
-
 _FEW: Final = 5
 """Calls whose cost says little: most of it is the process's own."""
 
@@ -41,10 +39,11 @@ class Pace:
         self._left -= 1
         return True
 
-    def judge(self, busy: float, calls: int, level: LoadLevel) -> None:
-        """A second is over in which ``calls`` made the process ``busy`` for this share of its time."""
+    def judge(self, busy: float, calls: int, *, late: bool) -> None:
+        """A second is over in which ``calls`` made the process ``busy`` for this share of its time. ``late``: its clock
+        was, whatever the reason."""
         config = self._config
-        if level is not LoadLevel.NORMAL:
+        if late:
             self._left = config.least
         elif calls < _FEW or busy <= 0:
             self._left = config.first

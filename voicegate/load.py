@@ -68,13 +68,14 @@ async def follow_load(following: Following, telemetry: Telemetry) -> None:
     busy = telemetry.gauge("voicegate_busy_share", "Of its time, in which the loop or the cores had no rest")
     level, used = LoadLevel.NORMAL, following.spent()
     shown.set(level)
-    following.pace.judge(0.0, 0, level)
+    following.pace.judge(0.0, 0, late=False)
     while True:
         await following.sleep(_EVERY_S)
-        before, level, was, used = level, following.gauge.judge(), used, following.spent()
+        was, used = used, following.spent()
         share = used.busy_since(was)
+        before, level = level, following.gauge.judge(share)
         busy.set(share)
-        following.pace.judge(share, following.calls.live, level)
+        following.pace.judge(share, following.calls.live, late=following.gauge.late)
         if level is not before:
             shown.set(level)
             _shed(following, level)

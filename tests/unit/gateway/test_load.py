@@ -47,9 +47,19 @@ def test_one_late_tick_among_few_is_not_enough_and_a_second_without_ticks_is_goo
     assert [gauge.judge(), gauge.judge()] == [I, N]
 
 
+def test_a_busy_process_sheds_before_it_is_late_but_refuses_nobody() -> None:
+    gauge = LoadGauge()
+    busy = [0.76, 0.9, 1.0, 0.7, 0.7, 0.6, 0.6, 0.76, 0.6, 0.6, 0.6, 0.6]
+    assert [gauge.judge(each) for each in busy] == [I, D, D, D, D, D, I, D, D, I, I, N]
+    assert not gauge.late
+    second(gauge, LATE)
+    assert gauge.late
+
+
 def test_zero_turns_it_off() -> None:
     gauge = LoadGauge(LoadConfig(late_s=0.0))
     assert [second(gauge, VERY_LATE) for _ in range(3)] == [N, N, N]
+    assert gauge.judge(1.0) is N
 
 
 def test_every_level_has_words() -> None:
