@@ -12,7 +12,7 @@ from control_api.degradation.answers import MOST_ANSWER_BYTES, Answers, Asked
 
 KEPT_AS = "kept_as"
 """Where the :class:`Asked` is in the request's state."""
-_NEVER = ("vary", "set-cookie", "content-range", "content-encoding")
+_NEVER = ("vary", "set-cookie", "content-range", "content-encoding", "content-disposition")
 _STREAM = "text/event-stream"
 
 
