@@ -54,6 +54,8 @@ from gateway.load import LoadLevel
 
 REFUSED_WITHIN_MS, WORSE, NORMAL_WITHIN_S = 200.0, 0.10, 10.0
 CLIENTS = 2
+_LATE_MS = "15"
+"""The gateway's own choice."""
 _USUAL = 0.7
 """Of the capacity, before and after."""
 _MORE_A_SECOND = 8
@@ -287,7 +289,7 @@ async def learnt(people: Crowd, watch: Watch, progress: Console) -> int:
 async def measure(capacity: int, times: float, seconds: float, before_s: float, progress: Console) -> Outcome:
     """The whole run."""
     plan = Plan(Latencies(), 250)
-    settings = {"VOICEGATE_MAX_CALLS": str(_MOST)}
+    settings = {"VOICEGATE_MAX_CALLS": str(_MOST), "VOICEGATE_LATE_MS": _LATE_MS}
     with tempfile.TemporaryDirectory(prefix="voicegate-overload-") as name:
         folder = Path(name)
         async with (

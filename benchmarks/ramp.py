@@ -93,7 +93,7 @@ def evaluate(calls: int, clients: Iterable[dict[str, Any]], used_s: float, secon
 async def measure(first: int, step: int, most: int, seconds: float, workers: int, console: Console) -> list[Stage]:
     """Stage after stage on one gateway, until one does not hold or ``most`` calls do."""
     questions, stages = await asked(QUESTIONS), list[Stage]()
-    settings = {"VOICEGATE_MAX_CALLS": str(2 * most), "VOICEGATE_STT_WORKERS": str(workers)}
+    settings = {"VOICEGATE_MAX_CALLS": str(2 * most), "VOICEGATE_STT_WORKERS": str(workers), "VOICEGATE_LATE_MS": "15"}
     with tempfile.TemporaryDirectory(prefix="voicegate-ramp-") as folder:
         speech = Path(folder, "questions.npz")
         save_questions(speech, questions)
