@@ -100,7 +100,7 @@ class Consumer:
                     _log.warning("conversations wait", error=error.code)
                 away, self._begun = True, ""
                 await asyncio.sleep(_RETRY_S)
-                while not await self._database.answers():  # and look through all of Redis once only, when it is back
+                while not await self._database.answers():  # noqa: ASYNC110 - it is elsewhere
                     await asyncio.sleep(_RETRY_S)
             except Exception:
                 # Whatever it is, it must not take the API down, nor the gateway that may run beside it.
