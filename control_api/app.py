@@ -18,6 +18,8 @@ from control_api.api_keys.routes import router as api_keys
 from control_api.auth.routes import router as auth
 from control_api.auth.routes import well_known
 from control_api.chat.routes import router as chat
+from control_api.conversations.afterwards import router as afterwards
+from control_api.conversations.commands import router as commands
 from control_api.conversations.routes import router as conversations
 from control_api.credits.routes import router as credits_
 from control_api.degradation.remember import Remember
@@ -48,6 +50,8 @@ RESOURCES = (
     handoffs,
     performance_router,
     conversations,
+    afterwards,
+    commands,
     credits_,
     analytics,
 )
@@ -69,7 +73,7 @@ def build_app(parts: ControlParts, registry: CollectorRegistry) -> FastAPI:
         application.add_middleware(
             CORSMiddleware,
             allow_origins=list(parts.config.allowed_origins),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-Id"],
             expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id", REPLAYED, *STALE_HEADERS],
         )

@@ -39,6 +39,7 @@ from sessions.budget import BudgetShelf
 from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
 from sessions.notifications import NoticeBoard
+from sessions.order_line import Orders
 from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
@@ -101,6 +102,9 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
         }
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         store = Store(client, around.state)
+        # Orders to live calls wait inside Redis too.
+        ordering = open_client(around.redis_url, around.state)
+        stack.push_async_callback(ordering.aclose)
         # The consumer waits inside Redis, so it has a connection of its own.
         waiting = open_client(around.redis_url, around.state)
         stack.push_async_callback(waiting.aclose)
@@ -126,6 +130,7 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             database=database,
             redis=client,
             store=store,
+            orders=Orders(ordering, around.state, around.clock),
             limits=Limits(client, around.clock, redis_breaker),
             issuer=issuer,
             directory=directory,

@@ -24,6 +24,7 @@ from control_api.notifications.announcer import Announcer
 from control_api.rate import Limits
 from control_api.text_agents import TextAgents
 from control_api.tools.port import ToolCalls
+from sessions.order_line import Orders
 from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
@@ -44,6 +45,7 @@ class ControlParts:
     database: Database
     redis: Redis
     store: Store
+    orders: Orders
     limits: Limits
     answers: Answers
     conditions: Conditions

@@ -30,6 +30,9 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "method_not_allowed": (405, "This address does not take this method."),
     "conflict": (409, "It contradicts what is there."),
     "not_published": (409, "The agent has not been published."),
+    "not_live": (409, "The conversation is no call that is going on."),
+    "not_possible": (409, "The call, its carrier or their setup cannot do this."),
+    "erased": (409, "The words of the conversation were erased."),
     "precondition_failed": (412, "It was changed meanwhile: the entity tag is not the current one."),
     "too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "The body is of a type that is not taken here."),
@@ -39,9 +42,11 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "rate_limited": (429, "Too many requests; Retry-After says when to come again."),
     "internal": (500, "The fault is ours and in our log."),
     "agent_failed": (502, "The agent's model did not answer."),
+    "carrier_failed": (502, "The carrier of the phone call did not do what it was asked."),
     "database_unavailable": (503, "The database is away; calls in progress go on."),
     "issuer_unavailable": (503, "The token's issuer is away, and its key is not known: it may read, or nothing."),
     "state_unavailable": (503, "The state store is away; calls in progress go on."),
+    "no_answer": (504, "Whoever has the call did not say in time whether it was done. Ask again with the same key."),
 }
 """Code: HTTP status and title. ``docs/control-api.md`` repeats it."""
 

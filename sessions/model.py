@@ -72,8 +72,8 @@ def record_fields(record: SessionRecord) -> dict[str, str]:
     return {
         "agent": record.agent,
         "status": record.status,
-        "created_ms": str(_to_ms(record.created_at)),
-        "updated_ms": str(_to_ms(record.updated_at)),
+        "created_ms": str(to_ms(record.created_at)),
+        "updated_ms": str(to_ms(record.updated_at)),
         "transport": record.transport,
         "owner": record.owner,
         "ended_reason": record.ended_reason,
@@ -103,5 +103,5 @@ def from_ms(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _to_ms(moment: datetime) -> int:
+def to_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)

@@ -7,6 +7,7 @@ given up is not done at all.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -20,7 +21,7 @@ from sessions import scripts
 from sessions.config import Config
 from sessions.connection import AWAY, state_errors
 from sessions.keys import order_answer_key, order_channel, order_key, session_keys
-from sessions.orders import NO_ANSWER, NOT_LIVE, Order, Outcome, Transfer
+from sessions.orders import KEY_REUSED, NO_ANSWER, NOT_LIVE, Order, Outcome, Transfer
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import StateUnavailable
 from voicegate.kernel.ids import new_session_id
@@ -38,6 +39,7 @@ _LISTEN_S: Final = 0.5
 _AT_ONCE: Final = 64
 """Orders that one process carries out at once; more are not taken, and their senders are not answered."""
 _MOVED: Final = "moved"
+_CLAIMED: Final = b"claimed"
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,29 @@ _encode, _request = msgspec.json.Encoder().encode, msgspec.json.Decoder(Request)
 _outcome = msgspec.json.Decoder(Outcome)
 
 
+class _Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of an id's order."""
+
+    outcome: Outcome
+    digest: str
+    """Of the order: the words themselves are not kept."""
+
+
+_remembered = msgspec.json.Decoder(_Remembered)
+
+
+def _digest(order: Order) -> str:
+    return hashlib.sha256(_encode(order)).hexdigest()[:32]
+
+
+def _of_before(found: bytes, order: Order) -> Outcome:
+    """The answer to an id that came before."""
+    remembered = _remembered.decode(found)
+    if remembered.digest != _digest(order):
+        return KEY_REUSED
+    return msgspec.structs.replace(remembered.outcome, repeated=True)
+
+
 class Orders:
     """The sender's side. ``client`` should be its own: each order waits in a connection of it."""
 
@@ -91,7 +116,7 @@ class Orders:
         deadline = self._clock.monotonic() + wait_s
         while (left_s := deadline - self._clock.monotonic()) > 0:
             with state_errors():
-                found = await self._look(session_id, order_id)
+                found = await self._look(session_id, order_id, order)
             if isinstance(found, Outcome):
                 return found
             owner, now_ms = found
@@ -106,7 +131,7 @@ class Orders:
             await asyncio.sleep(_AGAIN_S)  # it moves, or its process is finding its way back to Redis
         return NOT_LIVE
 
-    async def _look(self, session_id: str, order_id: str) -> Outcome | tuple[str, int]:
+    async def _look(self, session_id: str, order_id: str, order: Order) -> Outcome | tuple[str, int]:
         """What became of it before; else who holds the session, and the time of Redis."""
         keys = session_keys(session_id)
         async with self._client.pipeline(transaction=False) as pipe:
@@ -115,8 +140,8 @@ class Orders:
             pipe.exists(keys.lease)
             pipe.time()
             known, (status, owner), held, (seconds, micros) = await pipe.execute()
-        if known and known != b"claimed":
-            return _outcome.decode(known)
+        if known and known != _CLAIMED:
+            return _of_before(known, order)
         if status != b"live" or not held or not owner:
             return NOT_LIVE
         return owner.decode(), seconds * 1000 + micros // 1000
@@ -208,7 +233,7 @@ class OrderLine:
             case b"late" | b"claimed":  # its sender has given up, or whoever took it is at it
                 pass
             case _:
-                await self._answer(request.answer_to, _outcome.decode(found))
+                await self._answer(request.answer_to, _of_before(found, request.order))
 
     async def _carry_out(self, request: Request) -> None:
         key = order_key(request.session, request.id)
@@ -223,7 +248,7 @@ class OrderLine:
             await self._answer(request.answer_to, Outcome("refused", _MOVED))
             return
         with state_errors():
-            await self._client.set(key, _encode(outcome), ex=KEPT_S)
+            await self._client.set(key, _encode(_Remembered(outcome, _digest(request.order))), ex=KEPT_S)
         await self._answer(request.answer_to, outcome)
 
     async def _answer(self, answer_to: str, outcome: Outcome) -> None:

@@ -80,8 +80,11 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     whoever holds it did not say in time; the order may have been done."""
     code: str = ""
     detail: str = ""
+    repeated: bool = False
+    """It was carried out, or refused, when this id came for the first time."""
 
 
+KEY_REUSED: Final = Outcome("refused", "key_reused", "This id was used for another order.")
 DONE: Final = Outcome("done")
 NOT_LIVE: Final = Outcome("not_live")
 NO_ANSWER: Final = Outcome("no_answer", detail="The process that holds the call did not answer in time.")

@@ -226,6 +226,18 @@ return 1
 """
 )
 
+ERASE = Script(
+    """
+-- KEYS session events transcript lease live; ARGV id created_ms
+local created = redis.call('HGET', KEYS[1], 'created_ms')
+if created and created ~= ARGV[2] then return -4 end
+if redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('ZREM', KEYS[5], ARGV[1])
+return 1
+"""
+)
+
 LIVE_IDS = Script(_NOW + "return redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf')")
 
 LIVE_COUNT = Script(_NOW + "return redis.call('ZCOUNT', KEYS[1], now, '+inf')")

@@ -5,6 +5,7 @@ for those who look on.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import cast
 
 from redis.asyncio import Redis
@@ -13,7 +14,7 @@ from sessions import scripts
 from sessions.config import Config
 from sessions.connection import state_errors
 from sessions.keys import LIVE, session_keys
-from sessions.model import SessionRecord, TranscriptEntry, from_ms, record_fields, record_from, resume_key
+from sessions.model import SessionRecord, TranscriptEntry, from_ms, record_fields, record_from, resume_key, to_ms
 from sessions.transcript import decode_entry, in_order
 from voicegate.kernel.errors import RefusedCall
 from voicegate.kernel.events import Event, decode
@@ -83,6 +84,13 @@ class Store:
         call = scripts.Call(scripts.END, (keys.session, keys.lease, LIVE), (session_id, reason, self._retention_ms))
         with state_errors():
             return await scripts.run(self._client, call) == 1
+
+    async def erase(self, session_id: SessionId, created_at: datetime) -> bool:
+        """Forget all of a session that nobody holds: record, events, transcript. False: it is held. A later session of
+        the same id is left alone."""
+        call = scripts.Call(scripts.ERASE, (*session_keys(session_id), LIVE), (session_id, to_ms(created_at)))
+        with state_errors():
+            return await scripts.run(self._client, call) != 0
 
     async def live_count(self) -> int:
         """Sessions of all processes whose lease has not run out."""

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from control_api.db.models.model import ConversationStatus, TurnState
 from control_api.wire import Given, Moment, Shown, Text
 
+Tags = Annotated[list[Annotated[Text, Field(min_length=1, max_length=50, pattern=r"\S")]], Field(max_length=20)]
+
 
 class ConversationSummary(Shown):
     """A conversation in a list."""
@@ -29,6 +31,7 @@ class ConversationSummary(Shown):
     tags: list[str]
     started_at: Moment
     ended_at: Moment | None
+    erased_at: Moment | None = Field(default=None, description="When its words were erased; null: they were not.")
 
 
 class TurnShown(Shown):
@@ -107,6 +110,44 @@ class ConversationGiven(Given):
     agent_id: UUID | None = None
     client_phone: Annotated[str | None, Field(max_length=20, pattern=r"^\+?[0-9 ()./-]{1,19}$")] = None
     turns: Annotated[list[TurnGiven], Field(max_length=500)] = Field(default_factory=list)
-    tags: Annotated[list[Annotated[Text, Field(min_length=1, max_length=50)]], Field(max_length=20)] = Field(
-        default_factory=list
-    )
+    tags: Tags = Field(default_factory=list)
+
+
+class TagsGiven(Given):
+    """All tags of a conversation, in place of those it had."""
+
+    tags: Tags
+
+
+class TagsShown(Shown):
+    conversation_id: UUID
+    tags: list[str]
+
+
+class FeedbackGiven(Given):
+    """What somebody thinks of a conversation."""
+
+    rating: Annotated[int | None, Field(ge=1, le=5, description="1, bad, to 5, good.")] = None
+    text: Annotated[Text, Field(max_length=2_000)] = ""
+    turn: Annotated[int | None, Field(ge=1, le=1_000_000, description="The turn that it is about; null: all.")] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.rating is None and not self.text.strip():
+            raise ValueError("feedback has a rating, words, or both")
+        return self
+
+
+class FeedbackShown(Shown):
+    id: UUID
+    conversation_id: UUID
+    rating: int | None
+    text: str
+    turn: int | None
+    user_id: UUID | None
+    created_at: Moment
+
+
+class ErasedShown(Shown):
+    conversation_id: UUID
+    erased_at: Moment

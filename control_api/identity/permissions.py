@@ -36,6 +36,8 @@ PERMISSIONS: Final[Mapping[str, frozenset[UserRole]]] = {
     "sessions:create": _CALLERS,
     "conversations:read": _READERS,
     "conversations:write": _CALLERS,
+    "conversations:command": _CALLERS,
+    "conversations:erase": _LEADERS,
     "credits:read": _BUILDERS | {"analyst", "billing"},
     "credits:grant": _LEADERS | {"billing"},
 }

@@ -56,6 +56,26 @@ class Conversation(Model):
     started_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
     ended_at: Mapped[datetime | None] = mapped_column(Timestamp)
     updated_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
+    erased_at: Mapped[datetime | None] = mapped_column(Timestamp)
+
+
+class ConversationFeedback(Model):
+    __tablename__ = "conversation_feedback"
+
+    __table_args__ = (
+        Index("conversation_feedback_conversation_id_created_at_id_idx", "conversation_id", "created_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_ID)
+    organization_id: Mapped[UUID] = mapped_column(Uuid)
+    conversation_id: Mapped[UUID] = mapped_column(
+        Uuid, ForeignKey("conversations.id", ondelete="CASCADE", onupdate="CASCADE")
+    )
+    turn: Mapped[int | None] = mapped_column(Integer)
+    rating: Mapped[int | None] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text, server_default="")
+    user_id: Mapped[UUID | None] = mapped_column(Uuid)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
 
 
 class ConversationTurn(Model):

@@ -261,8 +261,10 @@ async def test_an_order_is_done_once_and_answered_alike(fleet: Fleet) -> None:
     order = PressKeys("1")
     line = Line(PhoneCall("plivo", "C"), call)
     gateway.lines.add("call", line)
-    assert [await fleet.send(order, "one") for _ in range(3)] == [DONE] * 3
+    again = Outcome("done", repeated=True)
+    assert [await fleet.send(order, "one") for _ in range(3)] == [DONE, again, again]
     assert line.keys == ["1"]
+    assert (await fleet.send(PressKeys("2"), "one")).code == "key_reused"
     assert await fleet.send(order, "two") == DONE
     assert line.keys == ["1", "1"]
     found = await asyncio.gather(*(fleet.send(order, "three") for _ in range(5)))
@@ -270,7 +272,7 @@ async def test_an_order_is_done_once_and_answered_alike(fleet: Fleet) -> None:
     assert DONE in found
     call.hang_up("client")
     await call.ended()
-    assert await fleet.send(order, "two") == DONE, "what became of it is known after the call too"
+    assert await fleet.send(order, "two") == again, "what became of it is known after the call too"
     assert (await fleet.send(order, "four")).status == "not_live"
 
 

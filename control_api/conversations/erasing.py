@@ -1,0 +1,54 @@
+"""Takes the words out of a conversation, wherever they are kept: database and Redis.
+
+Redis goes first: if it is away nothing has happened, and if the database fails afterwards the repetition finds less to
+do. A consumer that has read the call before leaves it alone from then on: it never writes to what is ``erased``
+(:mod:`control_api.conversations.keeping`).
+"""
+
+from datetime import datetime
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from control_api.db.models.agents import AgentRun
+from control_api.db.models.bookkeeping import IdempotencyKey
+from control_api.db.models.conversations import Conversation, ConversationFeedback, ConversationTurn
+from control_api.problems import Problem
+from sessions.store import Store
+from voicegate.kernel.ids import SessionId
+
+_NO_WORDS = {"user_text": "", "agent_text": "", "agent_generated": ""}
+
+
+async def erase_words(session: AsyncSession, store: Store, row: Conversation, now: datetime) -> datetime:
+    """Erase ``row``, which is locked; returns since when it is erased.
+
+    Raises:
+        Problem: ``conflict``, its call is going on.
+        StateUnavailable: Redis is away; nothing was erased.
+    """
+    if row.erased_at is not None:
+        return row.erased_at
+    if row.status == "active":
+        raise Problem("conflict", "Its call is going on: end it first.")
+    if row.session_id is not None and not await store.erase(SessionId(row.session_id), row.started_at):
+        raise Problem("conflict", "Its call is going on again: end it first.")
+    ours = ConversationTurn.organization_id == row.organization_id
+    await session.execute(
+        update(ConversationTurn).where(ConversationTurn.conversation_id == row.id, ours).values(**_NO_WORDS)
+    )
+    about = (
+        ConversationFeedback.conversation_id == row.id,
+        ConversationFeedback.organization_id == row.organization_id,
+    )
+    await session.execute(update(ConversationFeedback).where(*about).values(text=""))
+    runs = (AgentRun.conversation_id == row.id, AgentRun.organization_id == row.organization_id)
+    await session.execute(update(AgentRun).where(*runs).values(input={}, output=None))
+    # The answers that a repeated request would be given hold the words too.
+    kept = (IdempotencyKey.organization_id == row.organization_id, text("position(:id in body) > 0"))
+    shorter = update(IdempotencyKey).where(*kept).values(body=f'{{"id":"{row.id}","erased":true}}'.encode())
+    await session.execute(shorter, {"id": str(row.id).encode()})
+    row.transcript, row.context, row.client_phone = [], {}, None
+    row.status, row.erased_at, row.updated_at = "erased", now, now
+    row.revision += 1
+    return now
