@@ -102,7 +102,7 @@ async def _all_over(records: Records, session_ids: list[str]) -> bool:
 
 
 def differences(caller: Caller, row: Mapping[str, Any], stored: list[DictRow]) -> int:
-    """Turns, and the transcript, that are not as the events that the client got tell them."""
+    """Turns, the transcript and the end, where they are not as the events that the client got tell them."""
     story = told(decode(text) for text in caller.texts)
     wanted = {turn["turn"]: turn for turn in story.changed_turns()}
     found = {turn["turn"]: turn for turn in stored}
@@ -110,4 +110,4 @@ def differences(caller: Caller, row: Mapping[str, Any], stored: list[DictRow]) -
         any(found.get(number, {}).get(name) != value for name, value in wanted.get(number, {"turn": 0}).items())
         for number in wanted.keys() | found.keys()
     )
-    return count + int(row["transcript"] != story.lines())
+    return count + int(row["transcript"] != story.lines()) + int(row["last_seq"] < story.last_seq)
