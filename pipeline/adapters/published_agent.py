@@ -23,6 +23,7 @@ from pipeline.adapters.local.persona import Colleague, Persona, Skill, plain_per
 from pipeline.adapters.local_model import LocalModel
 from pipeline.adapters.number_handoff import NumberGiven, number_tool
 from pipeline.adapters.outward_http import OutwardHttp
+from pipeline.adapters.phone_tools import phone_tools
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import VoicegateError
 
@@ -110,7 +111,7 @@ def _agent(published: PublishedAgent, around: Surroundings, *, starts: bool) -> 
         name=published.name,
         instructions=instructions(published),
         model=published.model.model if published.model else local,
-        tools=[*tools, *map(_number_tool, published.numbers), *call_tools(now)],
+        tools=[*tools, *map(_number_tool, published.numbers), *phone_tools(), *call_tools(now)],
     )
 
 
