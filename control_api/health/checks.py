@@ -17,7 +17,7 @@ Ask = Callable[[], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """A dependency. ``required``: without it no request can be served."""
+    """A dependency. ``required``: without any of those that are no request can be served."""
 
     ask: Ask
     required: bool = True
@@ -42,9 +42,10 @@ class Health:
             return {name: self._answers[name][1] for name in self._checks}
 
     async def ready(self) -> bool:
-        """Whether all that is required answers."""
+        """Whether anything of what is required answers: without the database reads are answered from Redis, and without
+        Redis all but new calls from the database, so that a balancer must not take all processes away."""
         answers = await self.answers()
-        return all(good for name, good in answers.items() if self._checks[name].required)
+        return any(good for name, good in answers.items() if self._checks[name].required)
 
     def _is_due(self, name: str, check: HealthCheck, now: float) -> bool:
         return name not in self._answers or now - self._answers[name][0] >= check.keep_s

@@ -151,5 +151,6 @@ async def test_health_and_metrics_say_so(night: Night) -> None:
     assert "reads are answered" in line["detail"]
     assert datetime.fromisoformat(line["since"]) < datetime.now(UTC)
     assert (await timed(night.world.anybody().get("/health/live"))).status == 200
+    assert (await timed(night.world.anybody().get("/health/ready"))).status == 200, "reads are served"
     async with night.world.http.get(f"{night.world.url}/metrics") as response:
         assert 'voicegate_api_degraded{service="database"} 1.0' in await response.text()
