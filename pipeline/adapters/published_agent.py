@@ -107,11 +107,12 @@ def _agent(published: PublishedAgent, around: Surroundings, *, starts: bool) -> 
     now = around.clock.utc
     tools = [] if around.http is None else [_tool(around.http, around.clock, tool) for tool in published.tools]
     local = LocalModel(LocalDialogue(_persona(published, starts=starts), today=lambda: now().date()))
+    keys = phone_tools() if published.model else ()  # rules would take them for something that callers ask for
     return Agent[CallContext](
         name=published.name,
         instructions=instructions(published),
         model=published.model.model if published.model else local,
-        tools=[*tools, *map(_number_tool, published.numbers), *phone_tools(), *call_tools(now)],
+        tools=[*tools, *map(_number_tool, published.numbers), *keys, *call_tools(now)],
     )
 
 

@@ -136,7 +136,7 @@ async def fleet(begin: Begin, redis_url: str) -> AsyncIterator[Fleet]:
         yield Fleet(orders, gateway, redis)
 
 
-async def hears(call: Call, holds: Callable[[], bool], within_s: float = 10.0) -> None:
+async def hears(call: Call, holds: Callable[[], object], within_s: float = 10.0) -> None:
     """A transport takes frames until something is so."""
     async with asyncio.timeout(within_s):
         while not holds():
