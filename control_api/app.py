@@ -27,6 +27,7 @@ from control_api.degradation.stale import HEADERS as STALE_HEADERS
 from control_api.handoffs.routes import router as handoffs
 from control_api.health.routes import health_routes
 from control_api.middleware import Watch
+from control_api.notifications.socket import router as notifications
 from control_api.once import REPLAYED
 from control_api.organizations.routes import router as organizations
 from control_api.parts import ControlParts
@@ -54,6 +55,7 @@ RESOURCES = (
     commands,
     credits_,
     analytics,
+    notifications,
 )
 """The routers below ``/api/v1``; a new resource is added here."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ from control_api.identity.issuer import Issuer
 from control_api.identity.outsiders import open_outsider
 from control_api.identity.passwords import Passwords
 from control_api.notifications.announcer import Announcer
+from control_api.notifications.hub import Hub
 from control_api.parts import ControlParts, MediaTokens
 from control_api.rate import Limits
 from control_api.text_agents import MakeTextAgents
@@ -44,6 +45,10 @@ from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.telemetry import Telemetry
+
+
+
+_CANCEL_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,10 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
         await bookkeeper.welcome(around.home)
         board, recent = NoticeBoard(client), Recent()
         announcer = Announcer(database, board, around.clock, config.credits.low_micro)
+        # Whoever reads the notice board waits in Redis too.
+        reading = open_client(around.redis_url, around.state)
+        stack.push_async_callback(reading.aclose)
+        hub = Hub(NoticeBoard(reading))
         consumer = Consumer(
             waiting, store, database, around.clock, around.telemetry, around.home, bookkeeper, announcer, recent
         )
@@ -123,8 +132,9 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             tasks.create_task(behind.run(), name="answers"),
             tasks.create_task(bookkeeper.run(), name="credits"),
             tasks.create_task(announcer.run(), name="notifications"),
+            tasks.create_task(hub.run(), name="listeners"),
         ]
-        stack.callback(lambda: [task.cancel() for task in background])
+        stack.push_async_callback(end, background)
         yield ControlParts(
             config=config,
             database=database,
@@ -147,6 +157,7 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             bookkeeper=bookkeeper,
             announcer=announcer,
             recent=recent,
+            hub=hub,
             health=Health({**checks, **around.checks}, around.clock),
             clock=around.clock,
             telemetry=around.telemetry,
@@ -156,6 +167,16 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             sealing=around.sealing,
             ice_servers=around.ice_servers,
         )
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended: Redis' client sends by asyncio.wait_for, which in Python 3.11 forgets a
+    cancellation that comes at the moment when what it waits for is done."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
 
 
 async def _not_used() -> bool:

@@ -21,6 +21,7 @@ from control_api.identity.directory import Directory
 from control_api.identity.issuer import Issuer
 from control_api.identity.passwords import Passwords
 from control_api.notifications.announcer import Announcer
+from control_api.notifications.hub import Hub
 from control_api.rate import Limits
 from control_api.text_agents import TextAgents
 from control_api.tools.port import ToolCalls
@@ -57,6 +58,7 @@ class ControlParts:
     bookkeeper: Bookkeeper
     announcer: Announcer
     recent: Recent
+    hub: Hub
     health: Health
     clock: Clock
     telemetry: Telemetry

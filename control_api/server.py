@@ -14,6 +14,11 @@ from control_api.config import ControlConfig
 from voicegate.kernel.errors import ConfigError
 
 _POLL_S = 0.01
+MOST_MESSAGE_BYTES = 16 * 1024
+"""Of a WebSocket client's message: a token and a little."""
+_PING_S = 20.0
+_STUCK_MS = 60_000
+"""A client that has taken nothing for so long is gone (RFC 5482); else it would keep its connection for ever."""
 _log = structlog.get_logger(__name__)
 
 
@@ -51,7 +56,11 @@ async def serve(application: FastAPI, config: ControlConfig, tasks: asyncio.Task
         log_config=None,
         access_log=False,
         lifespan="off",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MOST_MESSAGE_BYTES,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
+        ws_per_message_deflate=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, round(config.drain_s)),
     )
@@ -76,6 +85,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK_MS)
         listener.bind((host, port))
         listener.listen(1024)
         listener.setblocking(False)

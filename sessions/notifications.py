@@ -76,6 +76,11 @@ class NoticeBoard:
             found = await self._client.xrevrange(notifications_key(organization_id), count=1)
         return cast(list[tuple[bytes, object]], found)[0][0].decode() if found else "0-0"
 
+    async def has(self, organization_id: str, told_id: str) -> bool:
+        """Whether this one is still kept, and so all that came after it."""
+        with state_errors():
+            return bool(await self._client.xrange(notifications_key(organization_id), told_id, told_id, count=1))
+
     async def after(self, organization_id: str, last_id: str) -> list[Told]:
         """All that are kept after this id, the oldest first."""
         key, told, last = notifications_key(organization_id), list[Told](), last_id

@@ -1,4 +1,4 @@
-"""From sums to what is shown. PURE."""
+"""From sums to what is shown."""
 
 from collections.abc import Iterable, Mapping
 

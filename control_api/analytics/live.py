@@ -10,6 +10,7 @@ from voicegate.kernel.clock import Clock
 
 EVERY_S = 1.0
 
+
 async def figures(
     recent: Recent, organization_id: UUID, clock: Clock, longest_s: float, every_s: float = EVERY_S
 ) -> AsyncIterator[bytes]:

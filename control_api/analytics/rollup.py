@@ -14,8 +14,9 @@ difference to the old ones into the other, in one transaction:
 * A call that was taken for lost and goes on, or that ends twice, takes its former end away again: differences may be
   negative.
 
-To which agent and version a call counts, is settled when it is first written. Its cost is what the ledger has booked
-for it, which is exact by the ledger's own means.
+To which agent and version a call counts, is settled when it is first written. Where Redis has forgotten the beginning
+of a very long call, somebody who begins to read it leaves its turns as they were noted. A call's cost is what the
+ledger has booked for it, which is exact by the ledger's own means.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,8 @@ async def roll_up(session: AsyncSession, calls: Sequence[Kept], ids: Mapping[str
     noted = 0
     for row in await session.execute(_BEFORE, {"ids": sorted(written)}):
         call = written[row.id]
-        now, before = _amounts(call, row.cost_micro), unpacked(row.amounts or {})
+        before = unpacked(row.amounts or {})
+        now = _amounts(call, row.cost_micro, before)
         changes = difference(now, before)
         if not changes:
             continue
@@ -91,9 +93,9 @@ async def roll_up(session: AsyncSession, calls: Sequence[Kept], ids: Mapping[str
     return noted
 
 
-def _amounts(call: Kept, cost_micro: int) -> dict[Slot, int]:
+def _amounts(call: Kept, cost_micro: int, before: Amounts) -> dict[Slot, int]:
     story = call.story
-    return call.tally.amounts(call.created_at, story.ended_at, story.ended_reason, cost_micro)
+    return call.tally.amounts(call.created_at, story.ended_at, story.ended_reason, cost_micro, before)
 
 
 def _agent(call: Kept) -> tuple[UUID, int]:

@@ -20,6 +20,8 @@ STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 CALLS, ENDED, SECONDS, COST = "calls", "ended", "milliseconds", "cost"
 TURNS, INTERRUPTIONS, ERRORS, NOTICES = "turns", "interruptions", "errors", "notices"
 
+_OF_THE_CALL = frozenset({CALLS, ENDED, SECONDS, COST})
+
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,50}")
 _OTHER = "other"
 
@@ -54,13 +56,14 @@ class Tally:
     """One call. Feed it events in order."""
 
     def __init__(self) -> None:
-        self._last_seq = 0
+        self._first_seq = self._last_seq = 0
         self._amounts: dict[Slot, int] = {}
 
     def apply(self, event: Event) -> None:
         """Fold one event; an older one than the last changes nothing."""
         if event.seq <= self._last_seq:
             return
+        self._first_seq = self._first_seq or event.seq
         self._last_seq = event.seq
         match event:
             case TurnCommitted():
@@ -77,12 +80,14 @@ class Tally:
                 pass
 
     def amounts(
-        self, began_at: datetime, ended_at: datetime | None, ended_reason: str, cost_micro: int
+        self, began_at: datetime, ended_at: datetime | None, ended_reason: str, cost_micro: int, before: Amounts
     ) -> dict[Slot, int]:
         """All that the call has added up to now. The call itself, its length and its cost count for the hour in which
-        it began."""
+        it began. ``before``: the same as it was noted last; where the beginning of a long call is forgotten, so that
+        its events cannot be counted again, those that were noted stay."""
         began = hour_of(began_at)
-        found = self._amounts | {Slot(began, CALLS, ""): 1}
+        noted = {slot: amount for slot, amount in before.items() if slot.measure not in _OF_THE_CALL}
+        found = (self._amounts if self._first_seq <= 1 else noted) | {Slot(began, CALLS, ""): 1}
         if cost_micro:
             found[Slot(began, COST, "")] = cost_micro
         if ended_at is not None:

@@ -26,6 +26,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[UserRole]]] = {
     "agents:write": _BUILDERS,
     "agents:publish": _BUILDERS,
     "agents:performance": _LEADERS,
+    "notifications:read": _ALL,
     "analytics:read": _BUILDERS | {"analyst", "billing"},
     "agents:chat": _CALLERS,
     "tools:read": _READERS,

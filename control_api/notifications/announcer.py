@@ -17,7 +17,7 @@ from voicegate.kernel.clock import Clock
 from voicegate.kernel.errors import StateUnavailable
 
 _BATCH = 200
-_EVERY_S = 5.0
+_EVERY_S = 1.0
 _LOW_AGAIN_S = 3600.0
 _log = structlog.get_logger(__name__)
 

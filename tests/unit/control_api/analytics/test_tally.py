@@ -63,7 +63,7 @@ def tallied(events: list[Event]) -> Tally:
 def test_a_call_that_goes_on() -> None:
     later = HOUR + 1
     assert moment_of(later) == datetime(2026, 11, 21, 10, tzinfo=UTC)
-    assert tallied(CALL).amounts(BEGAN, None, "", 0) == {
+    assert tallied(CALL).amounts(BEGAN, None, "", 0, {}) == {
         Slot(HOUR, "calls", ""): 1,
         Slot(later, "turns", "speech"): 1,
         Slot(later, measure_of("total"), "137"): 1,
@@ -81,7 +81,7 @@ def test_a_call_that_goes_on() -> None:
 
 def test_a_call_that_is_over() -> None:
     ended_at = BEGAN + timedelta(seconds=8.5)
-    assert Tally().amounts(BEGAN, ended_at, "client", 12) == {
+    assert Tally().amounts(BEGAN, ended_at, "client", 12, {}) == {
         Slot(HOUR, "calls", ""): 1,
         Slot(HOUR, "ended", "client"): 1,
         Slot(HOUR, "milliseconds", ""): 8500,
@@ -90,7 +90,7 @@ def test_a_call_that_is_over() -> None:
 
 
 def test_a_clock_that_went_back_makes_no_call_shorter_than_nothing() -> None:
-    found = Tally().amounts(BEGAN, BEGAN - timedelta(hours=1), "lost", 0)
+    found = Tally().amounts(BEGAN, BEGAN - timedelta(hours=1), "lost", 0, {})
     assert found[Slot(HOUR, "milliseconds", "")] == 0
 
 
@@ -100,7 +100,7 @@ def test_events_that_come_again_add_nothing(again: list[int]) -> None:
     more = tallied(CALL)
     for index in again:
         more.apply(CALL[index])
-    assert more.amounts(BEGAN, None, "", 0) == once.amounts(BEGAN, None, "", 0)
+    assert more.amounts(BEGAN, None, "", 0, {}) == once.amounts(BEGAN, None, "", 0, {})
 
 
 @given(AMOUNTS, AMOUNTS)
@@ -115,3 +115,12 @@ def test_the_difference_leads_from_one_to_the_other(now: dict[Slot, int], before
 @given(AMOUNTS)
 def test_amounts_are_kept_and_found_again(amounts: dict[Slot, int]) -> None:
     assert unpacked(packed(amounts)) == amounts
+
+
+def test_a_call_whose_beginning_is_forgotten_keeps_what_was_noted_of_it() -> None:
+    noted = tallied(CALL).amounts(BEGAN, BEGAN, "lost", 0, {})
+    late = tallied(CALL[3:])
+    assert late.amounts(BEGAN, None, "", 5, noted) == {
+        **tallied(CALL).amounts(BEGAN, None, "", 0, {}),
+        Slot(HOUR, "cost", ""): 5,
+    }
