@@ -9,8 +9,8 @@ caches and pools. From then on, at six quiet moments, the process is asked (``/m
 ``memory``
     The slope of resident memory over the calls, by least squares over the quiet moments.
 ``threads``, ``descriptors``, ``tasks``
-    At the end against the first quiet moment: exactly back, or fewer. A quiet moment is when they have not moved for
-    some seconds.
+    At the end against the first quiet moment: exactly back, or fewer. A quiet moment is when no connection is left (a
+    caller by WebRTC who vanished is waited for), and they have not moved for some seconds.
 ``keys``
     In Redis, against the beginning. Sessions stay for VOICEGATE_RETENTION_S (60 s here) so that they can be resumed and
     read; that time is awaited, and then nothing may be left, with or without expiry.
@@ -55,7 +55,7 @@ _WARM_SHARE = 0.2
 _ADDRESSES = 60
 """That calls come from: a gateway bounds how often one may connect."""
 _RETENTION_S, _RESUME_S = 60, 1
-_STILL_S, _QUIET_S = 4, 60
+_STILL_S, _QUIET_S = 4, 120
 _TRIES = 20
 
 
@@ -70,6 +70,8 @@ class Holdings:
     threads: float
     tasks: float
     keys: int
+    connections: float = 0.0
+    """Open; a quiet moment has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +159,13 @@ class Run:
         return "always busy"
 
     async def quiet(self) -> Holdings:
-        """What is held once it does not change any more, or after a minute."""
+        """What is held once it does not change any more, or after two minutes."""
         same, before = 0, await self.held()
         for _ in range(_QUIET_S):
             await asyncio.sleep(1.0)
             now = await self.held()
             moved = (now.tasks, now.descriptors, now.threads) != (before.tasks, before.descriptors, before.threads)
-            same, before = 0 if moved else same + 1, now
+            same, before = 0 if moved or now.connections else same + 1, now
             if same >= _STILL_S:
                 break
         return before
@@ -175,6 +177,7 @@ class Run:
         return Holdings(
             self.made, values["process_resident_memory_bytes"], values["process_open_fds"],
             values["voicegate_threads"], values["voicegate_tasks"], await self.redis.dbsize(),
+            values["voicegate_gateway_connections"],
         )  # fmt: skip
 
     async def kinds(self) -> Counter[str]:

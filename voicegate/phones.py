@@ -19,10 +19,14 @@ from voicegate.exchanges import audiosocket_carriers, exchange_carriers
 from voicegate.kernel.errors import ConfigError
 from voicegate.settings import Settings, variable
 
+_RETURN_S = 30.0
+"""Longer than a call waits for its stream: its place is taken until then."""
+
 
 def phone_parts(settings: Settings, calls: Calls, notes: Notes) -> PhoneParts:
     """Raises ConfigError: a carrier's setting is wrong."""
-    capabilities = Capabilities(notes, hold_s=settings.max_call_s + settings.resume_s)
+    hold_s = settings.max_call_s + settings.resume_s
+    capabilities = Capabilities(notes, hold_s=hold_s, wait_s=settings.resume_s + _RETURN_S)
     numbers = _numbers(settings)
     return PhoneParts(
         carriers(settings),

@@ -85,11 +85,13 @@ class NotesHere:
 
 
 class Capabilities:
-    """Hands out and takes back. ``hold_s`` is how long a call's conversation is remembered."""
+    """Hands out and takes back. ``hold_s``: how long a call's conversation is remembered; ``wait_s``: how long once its
+    stream was lost."""
 
-    def __init__(self, notes: Notes, *, hold_s: float) -> None:
+    def __init__(self, notes: Notes, *, hold_s: float, wait_s: float = 60.0) -> None:
         self._notes = notes
         self._hold_s = hold_s
+        self._wait_s = wait_s
 
     async def grant(self, grant: Grant, token: str = "") -> str:
         """A new token; ``token`` is one that the caller has made, as hard to guess as ours."""
@@ -120,6 +122,12 @@ class Capabilities:
     async def release(self, provider: str, call_id: str) -> None:
         """The conversation is over: if the carrier comes back, the call ends."""
         await self._notes.take(_call_note(provider, call_id))
+
+    async def wait(self, provider: str, call_id: str) -> None:
+        """Its stream was lost: who does not come back soon finds nothing, and leaves nothing."""
+        name = _call_note(provider, call_id)
+        if (found := await self._notes.read(name)) is not None:
+            await self._notes.put(name, found, self._wait_s)
 
     async def held(self, provider: str, call_id: str) -> Held | None:
         found = await self._notes.read(_call_note(provider, call_id))

@@ -195,7 +195,9 @@ class PhoneDriver:
     async def farewell(self, ending: Ending) -> None:
         if self._line is None:
             return
-        if ending.code is CloseCode.NORMAL and ending.farewell != "detach":
+        if ending.farewell == "detach":
+            await self._reception.wait(self._line.call)
+        elif ending.code is CloseCode.NORMAL:
             await self._reception.release(self._line.call)
         if self._over:
             return

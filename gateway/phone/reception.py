@@ -56,6 +56,7 @@ class Reception:
         if known:
             held = await self.capabilities.held(began.call.provider, began.call.call_id)
             if held is not None and (conversation := await self._go_on(began, held, confirms)) is not None:
+                await self._remember(began.call, held)  # it waited for a while only
                 return conversation
         if grant is not None and grant.returned:
             raise RefusedCall("gone", "the call came back, but its conversation has ended")
@@ -75,6 +76,13 @@ class Reception:
             await self.capabilities.release(call.provider, call.call_id)
         except StateUnavailable:
             _log.warning("a phone call's end could not be noted", provider=call.provider)
+
+    async def wait(self, call: PhoneCall) -> None:
+        """The stream was lost, and the conversation waits for it. Never raises."""
+        try:
+            await self.capabilities.wait(call.provider, call.call_id)
+        except StateUnavailable:
+            _log.warning("a phone call's wait could not be noted", provider=call.provider)
 
     async def _redeem(self, call: PhoneCall, standing: Standing) -> Grant | None:
         token = call.token or standing.token
