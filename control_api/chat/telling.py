@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pipeline.ports import AgentOutput, CallEnded, HandedOff, TextDelta, TokensUsed, ToolCalled, ToolReturned
+from pipeline.ports import AgentOutput, HandedOff, TextDelta, TokensUsed, ToolCalled, ToolReturned
 from voicegate.kernel.events import (
     Event,
     EventBase,
@@ -72,8 +72,8 @@ class Telling:
             case TokensUsed(given, made):
                 yield from self._used(at, given, "input_tokens")
                 yield from self._used(at, made, "output_tokens")
-            case CallEnded(reason):
-                self.ended = reason
+            case _:  # CallEnded
+                self.ended = output.reason
 
     def finish(self, at: datetime) -> Iterator[Event]:
         """After the last output."""

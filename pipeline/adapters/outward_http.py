@@ -25,10 +25,14 @@ MAX_ANSWER_BYTES: Final = 16_384
 """More than an agent can say; it becomes an event of the call too."""
 _CONNECTIONS, _CONNECTIONS_OF_HOST = 100, 10
 _KEEP_S = 15.0
-_EMBEDS_V4: Final = (ip_network("64:ff9b::/96"), ip_network("2002::/16"), ip_network("2001::/32"))
-"""NAT64, 6to4, Teredo: an IPv4 address inside, so that they lead wherever it leads."""
-_PLATFORM: Final = frozenset({IPv4Address("168.63.129.16")})
-"""Addresses of cloud platforms to their machines that look public: Azure's."""
+_NEVER_V6: Final = tuple(
+    ip_network(each)
+    for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/23", "100::/64", "3fff::/20", "5f00::/16")
+)
+"""Beside what ``ipaddress`` knows. NAT64, 6to4 and Teredo hold an IPv4 address and lead wherever that one leads."""
+_NEVER_V4: Final = tuple(ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
+"""Beside what ``ipaddress`` knows. The last one is how machines of Azure reach their platform, though it looks public;
+that of Oracle's cloud is in the first."""
 
 
 class RequestRefused(Exception):
@@ -51,14 +55,12 @@ def is_public(address: str) -> bool:
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped is not None:
             return _public_v4(parsed.ipv4_mapped)
-        if any(parsed in network for network in _EMBEDS_V4):
-            return False
-        return parsed.is_global and not parsed.is_multicast
+        return parsed.is_global and not parsed.is_multicast and not any(parsed in each for each in _NEVER_V6)
     return _public_v4(parsed)
 
 
 def _public_v4(address: IPv4Address) -> bool:
-    return address.is_global and not address.is_multicast and address not in _PLATFORM
+    return address.is_global and not address.is_multicast and not any(address in each for each in _NEVER_V4)
 
 
 class _CheckedResolver(AbstractResolver):
