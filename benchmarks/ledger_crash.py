@@ -126,7 +126,7 @@ async def prove(
     *,
     kills: int,
     seed: int = 1,
-    calls: int = 6,
+    calls: int = 3,
     workers: int = 2,
     lives_s: float = 4.0,
 ) -> Found:
@@ -241,7 +241,7 @@ async def _use(stage: Stage, log: SessionLog, *, ends: bool) -> int:
     """The call's events; what they cost."""
     dice, session_id, now = stage.dice, log.record.id, stage.clock.utc
     log.emit(SessionStarted(session_id=session_id, seq=1, at=now(), agent="A", transport="test"))
-    last, cost = dice.randint(2, 40), 0
+    last, cost = dice.randint(2, 30), 0
     for seq in range(2, last + 1):
         stage_name, provider, unit, most = dice.choice(_KINDS)
         quantity = round(dice.uniform(0, most), 3)
@@ -258,7 +258,7 @@ async def _use(stage: Stage, log: SessionLog, *, ends: bool) -> int:
         )
         stage.found.usage_events += 1
         cost += cost_micro(CREDITS.prices, stage_name, provider, unit, milli(quantity))
-        await asyncio.sleep(dice.uniform(0.005, 0.1))
+        await asyncio.sleep(dice.uniform(0.02, 0.2))
     if ends:
         log.emit(SessionEnded(session_id=session_id, seq=last + 1, at=now(), reason="client"))
     return cost
@@ -283,7 +283,7 @@ async def _lives(stage: Stage, context: ForkServerContext, planned: list[str], l
     while planned:
         point = planned.pop()
         process = await _begin(stage, context, point)
-        by_itself = await _wait(process, 6.0 if point else stage.dice.uniform(0.1, lives_s))
+        by_itself = await _wait(process, 8.0 if point else stage.dice.uniform(0.1, lives_s))
         if not by_itself:
             process.kill()
             await _wait(process, 30)

@@ -16,6 +16,8 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import configure_mappers
 
 from control_api.conversations import consumer as consumer_module
 from control_api.conversations.consumer import Consumer
@@ -38,6 +40,9 @@ from sessions.store import Store
 from voicegate.kernel.clock import SystemClock
 from voicegate.kernel.errors import StateUnavailable
 from voicegate.kernel.telemetry import NoTelemetry
+
+configure_mappers()
+create_async_engine("postgresql+psycopg://")  # so that a process that is forked off need not load all this first
 
 _Entries = list[tuple[bytes, dict[bytes, bytes]]]
 When = Literal["before", "after"]
@@ -100,6 +105,8 @@ class Orders:
 def work(orders: Orders) -> None:
     """Until it is killed."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    # Calls that died are given up soon: a process that lives for a second must not open all that ever died again.
+    consumer_module._LIVE_S, consumer_module._LOST_S = 0.5, 2.0
     orphans.TOKEN_LIFETIME_S, orphans.SKEW_S = orders.token_s, 0.5  # type: ignore[misc, assignment]
     if orders.point:
         _arm(BY_NAME[orders.point], orders.visit)

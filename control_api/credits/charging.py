@@ -108,7 +108,7 @@ async def _holds(
         key = (call.session_id, call.created_at, organization_id)
         if key not in found:
             waiting_one = found.pop((call.session_id, None, organization_id), None)
-            hold = waiting_one or await _late_hold(session, books[organization_id], call, config, now)
+            hold = waiting_one or _late_hold(session, books[organization_id], call, config, now)
             hold.began_at = call.created_at
             found[key] = hold
         holds.append(found[key])
@@ -116,12 +116,10 @@ async def _holds(
     return holds
 
 
-async def _late_hold(
-    session: AsyncSession, books: Books, call: Kept, config: CreditsConfig, now: datetime
-) -> CreditHold:
+def _late_hold(session: AsyncSession, books: Books, call: Kept, config: CreditsConfig, now: datetime) -> CreditHold:
     assert call.belongs.agent_id is not None
     wanted = config.hold_micro if call.story.ended_at is None else 0
-    return await open_hold(
+    return open_hold(
         session,
         books,
         call.session_id,

@@ -7,7 +7,7 @@ has nothing left: what comes late is paid in the same way.
 
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +20,7 @@ def left_micro(hold: CreditHold) -> int:
     return hold.held_micro - hold.used_micro
 
 
-async def open_hold(
+def open_hold(
     session: AsyncSession,
     books: Books,
     session_id: str,
@@ -33,6 +33,7 @@ async def open_hold(
 ) -> CreditHold:
     """Set aside as much of ``wanted_micro`` as there is. ``began_at``: the call has begun."""
     hold = CreditHold(
+        id=uuid4(),
         organization_id=books.organization_id,
         session_id=session_id,
         began_at=began_at,
@@ -43,7 +44,6 @@ async def open_hold(
         created_at=created_at,
     )
     session.add(hold)
-    await session.flush()
     fill(books, hold, wanted_micro, created_by=created_by)
     return hold
 

@@ -73,7 +73,7 @@ class CreditService:
         books = (await open_books(self._session, [self._organization_id]))[self._organization_id]
         if books.balance("available") < self._config.least_micro:
             raise Problem("insufficient_credits", "A call needs credits: see GET /credits.")
-        hold = await open_hold(
+        hold = open_hold(
             self._session,
             books,
             session_id,
