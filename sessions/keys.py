@@ -91,12 +91,17 @@ def order_key(session_id: str, order_id: str) -> str:
 
 def order_answer_key(answer_to: str) -> str:
     """List: the answer to an order. It has a short expiry."""
-    return f"voicegate:answer:{answer_to}"
+    return f"voicegate:order-answer:{answer_to}"
 
 
 def notifications_key(organization_id: str) -> str:
     """Stream: what an organisation was told, each entry as JSON in the field ``n``. It has an expiry."""
     return f"voicegate:notifications:{organization_id}"
+
+
+def run_key(run_id: str) -> str:
+    """String: a process has this run of an agent. It has a short expiry."""
+    return f"voicegate:run:{run_id}"
 
 
 def told_key(name: str) -> str:
