@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from pydantic.alias_generators import to_camel
 
+from control_api.agent_runs.routes import router as agent_runs
 from control_api.agents.routes import router as agents
 from control_api.agents.sessions import router as agent_sessions
 from control_api.analytics.routes import performance_router
@@ -56,6 +57,7 @@ RESOURCES = (
     credits_,
     analytics,
     notifications,
+    agent_runs,
 )
 """The routers below ``/api/v1``; a new resource is added here."""
 

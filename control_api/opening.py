@@ -10,6 +10,7 @@ from uuid import UUID
 from joserfc.jwk import ECKey
 from sqlalchemy import select
 
+from control_api.agent_runs.runner import Runner
 from control_api.agents.publisher import Publisher
 from control_api.analytics.recent import Recent
 from control_api.config import ControlConfig
@@ -42,6 +43,7 @@ from sessions.connection import AWAY, open_client
 from sessions.notifications import NoticeBoard
 from sessions.order_line import Orders
 from sessions.sealing import Sealing
+from sessions.run_signs import RunSigns
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.telemetry import Telemetry
@@ -122,6 +124,7 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
         reading = open_client(around.redis_url, around.state)
         stack.push_async_callback(reading.aclose)
         hub = Hub(NoticeBoard(reading))
+        runner = Runner(database, RunSigns(client), around.clock, tasks)
         consumer = Consumer(
             waiting, store, database, around.clock, around.telemetry, around.home, bookkeeper, announcer, recent
         )
@@ -133,6 +136,7 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             tasks.create_task(bookkeeper.run(), name="credits"),
             tasks.create_task(announcer.run(), name="notifications"),
             tasks.create_task(hub.run(), name="listeners"),
+            tasks.create_task(runner.run(), name="runs"),
         ]
         stack.push_async_callback(end, background)
         yield ControlParts(
@@ -158,6 +162,7 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             announcer=announcer,
             recent=recent,
             hub=hub,
+            runner=runner,
             health=Health({**checks, **around.checks}, around.clock),
             clock=around.clock,
             telemetry=around.telemetry,

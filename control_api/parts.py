@@ -8,6 +8,7 @@ from fastapi import Depends
 from redis.asyncio import Redis
 from starlette.requests import HTTPConnection
 
+from control_api.agent_runs.runner import Runner
 from control_api.agents.publisher import Publisher
 from control_api.analytics.recent import Recent
 from control_api.config import ControlConfig
@@ -59,6 +60,7 @@ class ControlParts:
     announcer: Announcer
     recent: Recent
     hub: Hub
+    runner: Runner
     health: Health
     clock: Clock
     telemetry: Telemetry

@@ -22,7 +22,7 @@ async def set_aside(
     """Raises Problem: ``insufficient_credits``."""
     if parts.config.credits.enabled:
         service = CreditService(session, caller, parts.config.credits)
-        await service.hold(_name(begun), UUID(snapshot.id), now)
+        await service.hold(hold_name(begun), UUID(snapshot.id), now)
 
 
 async def settle(
@@ -38,11 +38,12 @@ async def settle(
     story = Story()
     story.end("answered", now)
     belongs = Belongs(UUID(snapshot.organization_id), UUID(snapshot.id), snapshot.version or None)
-    kept = Kept(_name(begun), belongs, began_at, None, story)
+    kept = Kept(hold_name(begun), belongs, began_at, None, story)
     for used in telling.usage:
         kept.meter.apply(used)
     return await parts.bookkeeper.charge(session, [kept])
 
 
-def _name(begun: Begun) -> str:
+def hold_name(begun: Begun) -> str:
+    """What its hold is called."""
     return f"chat-{begun.conversation_id}-{begun.turn}"

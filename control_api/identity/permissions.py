@@ -27,6 +27,8 @@ PERMISSIONS: Final[Mapping[str, frozenset[UserRole]]] = {
     "agents:publish": _BUILDERS,
     "agents:performance": _LEADERS,
     "notifications:read": _ALL,
+    "agent-runs:read": _READERS,
+    "agent-runs:create": _CALLERS,
     "analytics:read": _BUILDERS | {"analyst", "billing"},
     "agents:chat": _CALLERS,
     "tools:read": _READERS,

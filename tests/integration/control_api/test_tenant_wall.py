@@ -122,6 +122,9 @@ ROWS: dict[str, Row] = {
     "credits.holds": Row(foreign=200),
     "credits.usage": Row(foreign=200),
     "credits.estimate": Row(empty, foreign=200),
+    "agentRuns.list": Row(query=of_agent),
+    "agentRuns.create": Row(lambda things: {"agentId": things.ids["agentId"], "text": "Hello?"}),
+    "agentRuns.get": Row(),
     "agents.performance": Row(),
     "analytics.summary": Row(query=of_agent),
     "analytics.timeseries": Row(query=of_agent),
@@ -180,7 +183,9 @@ async def make_things(world: World, company: Company) -> Things:
     key = (await owner.post("/api-keys", {"name": "key", "scopes": ["agents:read"]})).body["id"]
     tool = (await owner.post("/tools", {**a_tool(), "description": f"secret of {company.id}"})).body["id"]
     handoff = (await owner.post("/handoffs", a_handoff(agent))).body["id"]
+    run = (await owner.post("/agent-runs", {"agentId": agent, "text": f"secret of {company.id}"})).body["id"]
     ids = {
+        "runId": run,
         "agentId": agent,
         "toolId": tool,
         "handoffId": handoff,
