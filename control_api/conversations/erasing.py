@@ -17,7 +17,11 @@ from control_api.problems import Problem
 from sessions.store import Store
 from voicegate.kernel.ids import SessionId
 
-_NO_WORDS = {"user_text": "", "agent_text": "", "agent_generated": ""}
+_TOOLS_WITHOUT_WORDS = text(
+    "(SELECT coalesce(jsonb_agg(tool - 'callId' - 'arguments' - 'result'), '[]'::jsonb)"
+    " FROM jsonb_array_elements(tools) AS tool)"
+)
+_NO_WORDS = {"user_text": "", "agent_text": "", "agent_generated": "", "tools": _TOOLS_WITHOUT_WORDS}
 
 
 async def erase_words(session: AsyncSession, store: Store, row: Conversation, now: datetime) -> datetime:
@@ -45,9 +49,9 @@ async def erase_words(session: AsyncSession, store: Store, row: Conversation, no
     runs = (AgentRun.conversation_id == row.id, AgentRun.organization_id == row.organization_id)
     await session.execute(update(AgentRun).where(*runs).values(input={}, output=None))
     # The answers that a repeated request would be given hold the words too.
-    kept = (IdempotencyKey.organization_id == row.organization_id, text("position(:id in body) > 0"))
-    shorter = update(IdempotencyKey).where(*kept).values(body=f'{{"id":"{row.id}","erased":true}}'.encode())
-    await session.execute(shorter, {"id": str(row.id).encode()})
+    kept = (IdempotencyKey.about == row.id, IdempotencyKey.organization_id == row.organization_id)
+    without = f'{{"id":"{row.id}","erased":true}}'.encode()
+    await session.execute(update(IdempotencyKey).where(*kept).values(body=without))
     row.transcript, row.context, row.client_phone = [], {}, None
     row.status, row.erased_at, row.updated_at = "erased", now, now
     row.revision += 1

@@ -21,6 +21,7 @@ ToolName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$"), AfterV
 """What a model calls it by."""
 Secret = Annotated[str, Field(min_length=4, max_length=1_000, pattern=r"^[\x21-\x7e]+( [\x21-\x7e]+)*$")]
 Description = Annotated[Text, Field(max_length=1_000)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Scalar = Literal["string", "integer", "number", "boolean"]
 
 
@@ -35,9 +36,9 @@ class Parameter(Given):
 
     type: Literal["string", "integer", "number", "boolean", "array"]
     description: Annotated[Text, Field(max_length=500)] | None = None
-    enum: Annotated[list[Annotated[Text, Field(max_length=200)] | int | float], Field(max_length=50)] | None = None
-    minimum: float | None = Field(default=None, allow_inf_nan=False)
-    maximum: float | None = Field(default=None, allow_inf_nan=False)
+    enum: Annotated[list[Annotated[Text, Field(max_length=200)] | int | Finite], Field(max_length=50)] | None = None
+    minimum: Finite | None = None
+    maximum: Finite | None = None
     max_length: Annotated[int, Field(ge=0, le=10_000)] | None = None
     items: Items | None = None
 
@@ -65,7 +66,7 @@ class HttpConfiguration(Given):
     url: str = Field(
         min_length=1, max_length=2_000, description="`https://…`, with `{parameter}` in its path and query."
     )
-    headers: Annotated[dict[str, str], Field(max_length=20)] = Field(
+    headers: Annotated[dict[Text, Text], Field(max_length=20)] = Field(
         default={}, description="Values may hold secrets: `Bearer {{token}}`."
     )
     timeout_ms: int = Field(default=8_000, ge=100, le=30_000)

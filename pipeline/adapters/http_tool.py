@@ -89,7 +89,9 @@ def _text(answer: Answer) -> str | None:
     try:
         text = answer.body.decode()
         if answer.media_type == "application/json" or answer.media_type.endswith("+json"):
-            return json.dumps(json.loads(text), ensure_ascii=False)
+            text = json.dumps(json.loads(text), ensure_ascii=False)
+            text.encode()  # JSON may hold halves of characters, which nothing can pass on
+            return text
     except (ValueError, RecursionError):
         return None
     return text.strip() if answer.media_type == "text/plain" else None

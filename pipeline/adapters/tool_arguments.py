@@ -74,6 +74,8 @@ def _is(kind: str, value: Any) -> bool:
         return False
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return False  # JSON has no such numbers
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return False  # half a character, which nothing can send
     return isinstance(value, _TYPES.get(kind, ()))
 
 

@@ -36,6 +36,8 @@ class FarSide:
                 return web.Response(text="<p>hello</p>", content_type="text/html")
             case "broken":
                 return web.Response(text="{no json", content_type="application/json")
+            case "half":
+                return web.Response(text='{"a": "\\ud800"}', content_type="application/json")
             case "compressed":
                 return web.Response(body=b"\x1f\x8b\x08", headers={"Content-Encoding": "gzip"})
             case "shapes":

@@ -146,6 +146,17 @@ async def test_a_foreign_agent_gets_no_handoff_and_no_chat(shop: Shop) -> None:
     assert other.code == "conflict", "it is another agent's"
 
 
+async def test_an_erased_chat_holds_no_word_and_does_not_go_on(shop: Shop) -> None:
+    chat = (await shop.chat("What is the status of my order?"))[0]["sessionId"]
+    await shop.chat("forty two", conversationId=chat)
+    assert (await shop.client.post(f"/conversations/{chat}/erase")).status == 200
+    kept = await shop.client.get(f"/conversations/{chat}")
+    assert [tool.keys() for turn in kept.body["turns"] for tool in turn["tools"]] == [{"name", "ok", "durationMs"}]
+    assert not [words for words in (b"forty", b"on its way") if words in kept.data]
+    more = {"text": "Hello", "conversationId": chat}
+    assert (await shop.client.post(f"/agents/{shop.agents['Teller']}/chat", more)).code == "conflict"
+
+
 @pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": " "}, {"text": "x" * 4001}, {"text": "a", "version": "2"}])
 async def test_what_is_no_chat(shop: Shop, body: dict[str, Any]) -> None:
     assert (await shop.client.post(f"/agents/{shop.agents['Teller']}/chat", body)).code == "invalid"

@@ -133,6 +133,7 @@ async def test_a_secret_is_replaced_kept_and_taken_away(local: World, side: FarS
         ("/redirect/{order_id}", False, None, "redirects (status 302), which is not followed"),
         ("/html/{order_id}", False, 200, "neither JSON nor plain text"),
         ("/broken/{order_id}", False, 200, "neither JSON nor plain text"),
+        ("/half/{order_id}", False, 200, "neither JSON nor plain text"),
         ("/compressed/{order_id}", False, None, "compressed"),
         ("/slow/{order_id}", False, None, "no answer within 0.3 s"),
     ],
@@ -150,8 +151,8 @@ async def test_arguments_cannot_leave_their_place(local: World, side: FarSide) -
     for bad in ("..", ".", ""):
         got = (await client.post(path, {"arguments": {"order_id": bad}})).body
         assert (got["ok"], got["sent"]) == (False, None)
-    for bad_arguments in ({}, {"order_id": ["a"]}, {"order_id": "x" * 21}, {"order_id": {"a": 1}}):
-        got = (await client.post(path, {"arguments": bad_arguments})).body
+    for wrong in ({}, {"order_id": ["a"]}, {"order_id": "x" * 21}, {"order_id": {"a": 1}}, {"order_id": "\ud800"}):
+        got = (await client.post(path, {"arguments": wrong})).body
         assert "order_id" in got["result"]
     assert len(side.seen) == before, "nothing was sent"
     await client.post(path, {"arguments": {"order_id": "../a?b&c#d", "unknown": 1}})

@@ -56,6 +56,8 @@ def test_what_is_unknown_or_null_is_left_out() -> None:
         ({}, "text: it is missing"),
         ({"text": True}, "text: it must be of type string"),
         ({"text": ["a"]}, "text: it must be of type string"),
+        ({"text": "\ud800"}, "text: it must be of type string"),
+        ({"text": "a", "names": ["\udfff"]}, "names: it must hold values of type string"),
         ({"text": "abcdef"}, "text: it must have at most 5 characters"),
         ({"text": "a", "count": "seven"}, "count: it must be of type integer"),
         ({"text": "a", "count": 7.5}, "count: it must be of type integer"),
