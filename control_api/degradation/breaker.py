@@ -4,11 +4,13 @@ from voicegate.kernel.clock import Clock
 
 AGAIN_S = 1.0
 """Our choice: who waits a second longer than the outage notices nothing, and one attempt a second costs nothing."""
+_LONGEST_TRY_S = 10.0
+"""Whoever tries and does not say what came of it does not keep others from it for longer."""
 
 
 class Breaker:
-    """Closed while the service answers. Once it did not, it is open: one attempt in ``again_s`` is let through, until
-    one succeeds."""
+    """Closed while the service answers. Once it did not, it is open: one attempt is let through ``again_s`` after the
+    last one failed, until one succeeds."""
 
     def __init__(self, clock: Clock, again_s: float = AGAIN_S) -> None:
         self._clock, self._again_s = clock, again_s
@@ -34,7 +36,7 @@ class Breaker:
         if self._clock.monotonic() < self._again_at and not now:
             return False
         self._trying = True
-        self._again_at = self._clock.monotonic() + self._again_s
+        self._again_at = self._clock.monotonic() + _LONGEST_TRY_S
         return True
 
     def failed(self) -> None:

@@ -37,7 +37,10 @@ def test_while_it_is_away_one_a_second_tries() -> None:
     clock.now += 1.0
     assert breaker.lets_through()
     assert not breaker.refuses, "whoever tries may connect"
+    clock.now += 5.0
     assert [breaker.lets_through() for _ in range(3)] == [False] * 3, "and the others wait for what comes of it"
+    clock.now += 5.0
+    assert breaker.lets_through(), "but not for ever"
     breaker.failed()
     clock.now += 0.9
     assert not breaker.lets_through(), "a second after the attempt, not after its beginning"
