@@ -21,7 +21,7 @@ from gateway.webrtc.audio import CallAudio
 from gateway.webrtc.config import WebRtcConfig
 from gateway.webrtc.events import EventsChannel
 from gateway.webrtc.peer import Peer, PeerCounters
-from gateway.webrtc.presence import Presence, Sign
+from gateway.webrtc.presence import LOOK_S, Presence, Sign
 from gateway.webrtc.receiver import AudioReceiver
 from gateway.webrtc.sender import AudioSender
 from gateway.websocket.ending import Ending, Exit, Farewell, MustClose, ending_for, ending_of_call
@@ -266,6 +266,8 @@ class WebRtcCall:
         if report is not None:
             peer.send_rtcp(report)
             self._look(peer, now_s)
+        if now_s - presence.now_s < LOOK_S:
+            return
         match presence.tick(peer.heard, now_s):
             case Sign.ASK:
                 peer.ask()

@@ -11,6 +11,8 @@ from typing import Final
 ASK_AGAIN_S: Final = 0.2
 ASK_AWAY_S: Final = 1.0
 """How often a peer that is away is asked."""
+LOOK_S: Final = 0.08
+"""How often it is worth looking."""
 MOST_STEP_S: Final = 0.1
 """What one tick adds to the silence at most."""
 
@@ -43,7 +45,7 @@ class Presence:
     _since_asked_s: float = 0.0
 
     def tick(self, heard: int, now_s: float) -> Sign:
-        """``heard`` rises with every sign of life. Call it every 20 ms or so."""
+        """``heard`` rises with every sign of life. Call it every :data:`LOOK_S` or so."""
         step = min(now_s - self.now_s, MOST_STEP_S)
         self.now_s = now_s
         if heard != self.heard:

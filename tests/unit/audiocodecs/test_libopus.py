@@ -248,3 +248,15 @@ def test_a_library_that_does_not_load_is_passed_over(tmp_path: Path, monkeypatch
 
 def test_a_packet_whose_first_frame_is_empty_carries_no_copy() -> None:
     assert not has_fec(b"\x02\x00\xaa")
+
+
+def test_without_its_model_of_the_voice_libopus_codes_the_spectrum() -> None:
+    """RFC 6716 §3.1: configurations 0 to 11 are SILK, from 16 on CELT."""
+    encoder = Encoder(16_000, bit_rate=32_000, complexity=0, fec=True)
+    frames = (8000 * np.sin(np.arange(320 * 5) * 0.05)).astype(np.int16).reshape(-1, 320)
+    configurations = []
+    for model in (True, False, True):
+        encoder.model_voice(model)
+        configurations.append([encoder.encode(frame)[0] >> 3 for frame in frames][-1])
+    assert configurations[0] == configurations[2] < 12
+    assert configurations[1] >= 16
