@@ -7,6 +7,7 @@ it waits for that row's lock, and then finds the answer, or, if the first one fa
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
@@ -25,7 +26,7 @@ REPLAYED = "Idempotency-Replayed"
 
 class Answer:
     """What a piece of work is answered with. ``remembered``: what a repetition gets instead, where ``shown`` holds a
-    secret that must not be kept."""
+    secret that must not be kept. ``about``: the conversation whose words are in it."""
 
     def __init__(
         self,
@@ -33,9 +34,10 @@ class Answer:
         status: int = 201,
         headers: dict[str, str] | None = None,
         remembered: BaseModel | None = None,
+        about: UUID | None = None,
     ) -> None:
         self.shown, self.status, self.headers = shown, status, headers or {}
-        self.remembered = remembered or shown
+        self.remembered, self.about = remembered or shown, about
 
 
 Work = Callable[[AsyncSession], Awaitable[Answer]]
@@ -95,7 +97,7 @@ class Once:
         await session.execute(
             update(IdempotencyKey)
             .where(*self._is(key))
-            .values(status=answer.status, headers=answer.headers, body=_json(answer.remembered))
+            .values(status=answer.status, headers=answer.headers, body=_json(answer.remembered), about=answer.about)
         )
 
     def _is(self, key: str) -> tuple[ColumnElement[bool], ...]:

@@ -69,7 +69,7 @@ async def give_feedback(
         )
         session.add(given)
         await session.flush()
-        return Answer(FeedbackShown.model_validate(given))
+        return Answer(FeedbackShown.model_validate(given), about=conversation_id)
 
     return await once(work)
 

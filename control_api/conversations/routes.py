@@ -76,7 +76,7 @@ async def create(parts: Parts, caller: CallerDep, body: ConversationGiven, once:
         row = await service.create(body)
         await session.flush()
         shown = _shown(row, list(await service.turns(row.id)))
-        return Answer(shown, headers={"Location": f"/api/v1/conversations/{row.id}"})
+        return Answer(shown, headers={"Location": f"/api/v1/conversations/{row.id}"}, about=row.id)
 
     return await once(work)
 

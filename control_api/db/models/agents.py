@@ -75,7 +75,7 @@ class AgentRun(Model):
     __table_args__ = (
         Index("agent_runs_organization_id_created_at_id_idx", "organization_id", "created_at", "id"),
         Index("agent_runs_agent_id_created_at_idx", "agent_id", "created_at"),
-        Index("agent_runs_status_created_at_idx", "status", "created_at"),
+        Index("agent_runs_conversation_id_idx", "conversation_id"),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_ID)

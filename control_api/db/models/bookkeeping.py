@@ -26,7 +26,10 @@ class OutboxEntry(Model):
 class IdempotencyKey(Model):
     __tablename__ = "idempotency_keys"
 
-    __table_args__ = (Index("idempotency_keys_created_at_idx", "created_at"),)
+    __table_args__ = (
+        Index("idempotency_keys_created_at_idx", "created_at"),
+        Index("idempotency_keys_about_idx", "about"),
+    )
 
     organization_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     caller: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -35,6 +38,7 @@ class IdempotencyKey(Model):
     status: Mapped[int] = mapped_column(Integer, server_default="0")
     headers: Mapped[Json] = mapped_column(JSONB, server_default="{}")
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    about: Mapped[UUID | None] = mapped_column(Uuid)
     created_at: Mapped[datetime] = mapped_column(Timestamp, server_default=NOW)
 
 
