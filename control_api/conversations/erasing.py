@@ -7,7 +7,7 @@ do. A consumer that has read the call before leaves it alone from then on: it ne
 
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.db.models.agents import AgentRun
@@ -17,7 +17,11 @@ from control_api.problems import Problem
 from sessions.store import Store
 from voicegate.kernel.ids import SessionId
 
-_NO_WORDS = {"user_text": "", "agent_text": "", "agent_generated": ""}
+_TOOLS_WITHOUT_WORDS = text(
+    "(SELECT coalesce(jsonb_agg(tool - 'callId' - 'arguments' - 'result'), '[]'::jsonb)"
+    " FROM jsonb_array_elements(tools) AS tool)"
+)
+_NO_WORDS = {"user_text": "", "agent_text": "", "agent_generated": "", "tools": _TOOLS_WITHOUT_WORDS}
 
 
 async def erase_words(session: AsyncSession, store: Store, row: Conversation, now: datetime) -> datetime:

@@ -76,6 +76,7 @@ class AgentRun(Model):
         Index("agent_runs_organization_id_created_at_id_idx", "organization_id", "created_at", "id"),
         Index("agent_runs_agent_id_created_at_idx", "agent_id", "created_at"),
         Index("agent_runs_conversation_id_idx", "conversation_id"),
+        Index("agent_runs_status_created_at_idx", "status", "created_at"),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_ID)
