@@ -129,9 +129,10 @@ async def prove(
     calls: int = 3,
     workers: int = 2,
     lives_s: float = 4.0,
+    waits_s: float = 8.0,
 ) -> Found:
     """Run it on these services; the database has its tables and nothing in them. ``lives_s``: what is killed at random
-    lives so long at most."""
+    lives so long at most; ``waits_s``: what does not come to its point in this time, is killed where it is."""
     dice = random.Random(seed)
     database = Database(DatabaseConfig(database_url))
     organizations = tuple([await _organization(database_url) for _ in range(2)])
@@ -143,7 +144,7 @@ async def prove(
             tasks.create_task(_watch(stage, done))
             tasks.create_task(_grants(stage, over))
             talking = [tasks.create_task(_talk(stage, gateway, over)) for _ in range(calls)]
-            await _kill(stage, kills, workers, lives_s)
+            await _kill(stage, kills, workers, lives_s, waits_s)
             over.set()
             await asyncio.gather(*talking)
             await _catch_up(stage)
@@ -267,7 +268,7 @@ async def _use(stage: Stage, log: SessionLog, *, ends: bool) -> int:
 # --- who dies ---
 
 
-async def _kill(stage: Stage, kills: int, workers: int, lives_s: float) -> None:
+async def _kill(stage: Stage, kills: int, workers: int, lives_s: float, waits_s: float) -> None:
     """Keep so many processes at work until so many were killed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.ledger_worker", "benchmarks.ledger_error", *_NEEDED])
@@ -276,14 +277,14 @@ async def _kill(stage: Stage, kills: int, workers: int, lives_s: float) -> None:
     stage.dice.shuffle(planned)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(workers):
-            tasks.create_task(_lives(stage, context, planned, lives_s))
+            tasks.create_task(_lives(stage, context, planned, lives_s, waits_s))
 
 
-async def _lives(stage: Stage, context: ForkServerContext, planned: list[str], lives_s: float) -> None:
+async def _lives(stage: Stage, context: ForkServerContext, planned: list[str], lives_s: float, waits_s: float) -> None:
     while planned:
         point = planned.pop()
         process = await _begin(stage, context, point)
-        by_itself = await _wait(process, 8.0 if point else stage.dice.uniform(0.1, lives_s))
+        by_itself = await _wait(process, waits_s if point else stage.dice.uniform(0.1, lives_s))
         if not by_itself:
             process.kill()
             await _wait(process, 30)
@@ -403,7 +404,8 @@ async def _used(connection: psycopg.AsyncConnection[Any]) -> dict[str, int]:
 
 
 async def _unsettled(stage: Stage, connection: psycopg.AsyncConnection[Any]) -> bool:
-    return bool(await _open_holds(connection)) or await _used(connection) != stage.expected
+    # In this order: once all usage is booked, no hold is opened any more.
+    return await _used(connection) != stage.expected or bool(await _open_holds(connection))
 
 
 async def _open_holds(connection: psycopg.AsyncConnection[Any]) -> int:
