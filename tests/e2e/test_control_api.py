@@ -159,6 +159,54 @@ async def test_the_first_round(product: Product) -> None:
         assert [line["text"] for line in said["lines"]] == [texts[0], "What are your opening hours?", texts[1]]
 
 
+async def test_commands_to_a_live_call(product: Product) -> None:
+    """From the API through Redis to the gateway's call, and what its caller hears of it."""
+    async with aiohttp.ClientSession() as http:
+
+        async def send(method: str, path: str, body: object = None) -> Any:
+            async with http.request(method, f"{product.api}/api/v1{path}", json=body) as response:
+                assert response.status in (200, 201), await response.text()
+                return await response.json()
+
+        login = await send("POST", "/auth/login", {"email": EMAIL, "password": PASSWORD})
+        http.headers["Authorization"] = f"Bearer {login['accessToken']}"
+        agents = [
+            (await send("POST", "/agents", {"name": name, "configuration": {**CONFIGURATION, "greeting": "Hello."}}))[
+                "id"
+            ]
+            for name in ("First", "Second")
+        ]
+        for agent in agents:
+            await send("POST", f"/agents/{agent}/publish", {})
+        session = await send("POST", f"/agents/{agents[0]}/sessions", {})
+        orders = [
+            {"type": "handoff", "agentId": agents[1]},
+            {"type": "say", "text": "A word from the operator."},
+            {"type": "end", "reason": "closing", "lastWords": "Good night."},
+        ]
+        events: list[dict[str, Any]] = []
+        headers = {"Authorization": f"Bearer {session['token']}"}
+        async with connect(session["webSocketUrl"], subprotocols=["voice.v1"], additional_headers=headers) as socket:  # type: ignore[list-item]
+            await socket.send(json.dumps({"type": "session.start"}))
+            async for message in socket:
+                if isinstance(message, bytes):
+                    continue
+                events.append(json.loads(message))
+                if events[-1]["type"] in ("reply.finished", "handoff"):
+                    async with asyncio.timeout(20):
+                        while not (kept := (await send("GET", f"/conversations?agentId={agents[0]}"))["items"]):
+                            await asyncio.sleep(0.05)
+                    if orders:
+                        await send("POST", f"/conversations/{kept[0]['id']}/commands", orders.pop(0))
+        texts = [event["text"] for event in events if event["type"] == "reply.finished"]
+        assert texts == ["Hello.", "A word from the operator.", "Good night."]
+        handed = next(event for event in events if event["type"] == "handoff")
+        assert (handed["fromAgent"], handed["toAgent"], handed["agentId"]) == ("First", "Second", agents[1])
+        assert events[-1] | {"seq": 0, "at": ""} == {
+            "type": "session.ended", "sessionId": session["sessionId"], "reason": "closing", "seq": 0, "at": "",
+        }  # fmt: skip
+
+
 def test_the_commands_of_readme(product: Product, question: Path) -> None:
     """Word for word, but for the ports; the password comes from where one types it."""
     found = COMMANDS.search((ROOT / "README.md").read_text())
