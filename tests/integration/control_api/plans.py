@@ -24,6 +24,9 @@ class Plans:
     """Tables that nothing may read from end to end."""
     most_rows: int
     """A statement may read so many of one table."""
+    in_bulk: frozenset[str] = frozenset()
+    """Operations that read many rows on purpose, a part at a time: they must have indexes, though on as few rows as
+    here the planner may do without."""
     operation: str = ""
     """Now called."""
     seen: int = 0
@@ -31,11 +34,15 @@ class Plans:
 
     def explain(self, connection: Connection, statement: str, parameters: Any) -> None:
         """Ask, and note what is wrong. What only reads is run for it, so that the rows are those that it does read."""
-        options = "ANALYZE, TIMING OFF, FORMAT JSON" if _READS_ONLY.match(statement) else "FORMAT JSON"
+        bulk = self.operation in self.in_bulk
+        run = _READS_ONLY.match(statement) and not bulk
+        options = "ANALYZE, TIMING OFF, FORMAT JSON" if run else "FORMAT JSON"
         cursor = connection.connection.cursor()
         try:
+            cursor.execute(f"SET LOCAL enable_seqscan = {'off' if bulk else 'on'}")
             cursor.execute(f"EXPLAIN ({options}) {statement}", parameters)
             ((answer,),) = cursor.fetchall()
+            cursor.execute("SET LOCAL enable_seqscan = on")
         finally:
             cursor.close()
         self.seen += 1
@@ -69,13 +76,14 @@ def _read(node: dict[str, Any]) -> int:
 @contextmanager
 def watched(plans: Plans) -> Iterator[None]:
     """All statements of all engines, while entered."""
+    watching = True
 
     def before(connection: Connection, _: Any, statement: str, parameters: Any, *_more: Any) -> None:
-        if _EXPLAINED.match(statement):
+        if watching and _EXPLAINED.match(statement):
             plans.explain(connection, statement, parameters[0] if isinstance(parameters, list) else parameters)
 
     event.listen(Engine, "before_cursor_execute", before)
     try:
         yield
     finally:
-        event.remove(Engine, "before_cursor_execute", before)
+        watching = False  # and not removed: some background statement may stand in the midst of its listeners

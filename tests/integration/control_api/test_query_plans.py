@@ -28,6 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONVERSATIONS = 5_000
 SMALL = frozenset({"ledger_accounts"})
 """A few rows for each organisation."""
+IN_BULK = frozenset({"analytics.export"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ async def filling(postgres_url: str, template: str, shared_redis_url: str) -> As
         running_world(url, shared_redis_url, requests=PLENTY, strangers=PLENTY) as world,
     ):
         filled = await fill(url, CONVERSATIONS, world.ours.id, world.theirs.id)
-        plans = Plans(frozenset(METADATA.tables) - SMALL, most_rows=LEAST // 2)
+        plans = Plans(frozenset(METADATA.tables) - SMALL, LEAST // 2, IN_BULK)
         with watched(plans):
             new = await make_things(world, world.ours)
             yield Filling(world, filled, plans, new, replace(new, ids={**new.ids, **old_ids(filled, new)}))
@@ -97,6 +98,11 @@ async def read(filling: Filling, name: str, things: Things) -> None:
                 await owner(method, f"{path}{query}{'&' if query else '?'}cursor={following}")
 
 
+def is_stream(name: str) -> bool:
+    """It may never end, but for how the tenant wall calls it."""
+    return "text/event-stream" in ALL[name]["responses"].get("200", {}).get("content", {})
+
+
 def no_faults(plans: Plans, operation: str) -> None:
     if found := plans.faults.get(operation):
         pytest.fail("\n".join(found), pytrace=False)
@@ -129,7 +135,7 @@ async def test_every_statement_has_an_index(filling: Filling, name: str) -> None
     if name in PUBLIC:
         (method, path), (body, _) = where(name), PUBLIC[name]
         await filling.world.anybody()(method, path, body)
-    elif where(name)[0] == "GET":
+    elif where(name)[0] == "GET" and not is_stream(name):
         await read(filling, name, filling.new)
         await read(filling, name, filling.old)
     else:
