@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every benchmark, one after the other, so that none disturbs another: 20 to 30 minutes on two quiet cores.
+# Every benchmark, one after the other, so that none disturbs another: 30 to 40 minutes on two quiet cores.
 # Tables on the terminal, results in benchmarks/results/, README's table made from them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +14,8 @@ run codecs codecs
 run latency latency
 run overhead overhead
 run density density
+run ramp ramp
+run overload overload
 run bargein bargein --count 14 --coughs 6
 run wer wer
 run tts tts

@@ -189,14 +189,46 @@ def _rolling(result: Result) -> Iterator[Figure]:
     yield Figure(f"{restarts} rolling restarts under live calls by WebSocket, WebRTC and phone", value)
 
 
+def _ramp(result: Result) -> Iterator[Figure]:
+    held = [each for each in result["stages"] if each["calls"] <= result["capacity"]]
+    if held:
+        value = f"{result['capacity']}: {_spread(held[-1]['voice_to_voice_ms'], 'median', 'p95')}, "
+        value += f"{held[-1]['core_share']:.0%} of the core"
+        yield Figure("Calls on one core with the embedded engines, all of them talking or listening", value)
+
+
+def _overload(result: Result) -> Iterator[Figure]:
+    outcome, times = result["outcome"], result["settings"]["times"]
+    found = {each["name"]: each for each in outcome["stretches"]}["overload"]
+    if found["refusal_ms"] and outcome["worse"] is not None:
+        normal = outcome["normal_after_s"]
+        value = (
+            f"refused within p95 {found['refusal_ms']['p95']:.0f} ms, at most {found['refusal_ms']['worst']:.0f} ms; "
+        )
+        value += f"voice to voice p95 of those admitted {100 * outcome['worse']:+.0f} %; "
+        value += "normal " + (f"after {normal:.0f} s" if normal is not None else "not within the time watched")
+        yield Figure(f"{times:g} times as many callers as the {outcome['capacity']} that fit", value)
+
+
+def _fates(result: Result) -> Iterator[Figure]:
+    outcome, calls = result["outcome"], result["settings"]["calls"]
+    left = "; ".join(f"{count:g} {what}" for what, count in outcome["left"].items())
+    value = f"{left or 'no task, thread, descriptor or key'}; memory {outcome['bytes_a_call'] / 1024:.1f} KiB a call"
+    value += f"; {sum(outcome['failed'].values())} did not go as planned"
+    yield Figure(f"Left behind by {calls} calls by WebSocket, phone and WebRTC that end in every way", value)
+
+
 _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.latency": _latency,
     "benchmarks.bargein": _bargein,
     "benchmarks.overhead": _overhead,
     "benchmarks.density": _density,
+    "benchmarks.ramp": _ramp,
+    "benchmarks.overload": _overload,
     "benchmarks.wer": _wer,
     "benchmarks.tts": _tts,
     "benchmarks.soak": _soak,
+    "benchmarks.mixed_fates": _fates,
     "benchmarks.webrtc": _webrtc,
     "benchmarks.webrtc_impaired": _impaired,
     "benchmarks.webrtc_latency": _webrtc_latency,

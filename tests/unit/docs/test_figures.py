@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import mixed_fates, overload, ramp
 from benchmarks.bargein_report import Summary as BargeInSummary
 from benchmarks.density import Stage
 from benchmarks.latency import Summary as LatencySummary
@@ -148,6 +149,32 @@ def test_phones_peers_and_restarts_have_their_rows(tmp_path: Path) -> None:
 
 def vars_of(value: Machine) -> dict[str, Any]:
     return {name: getattr(value, name) for name in Machine.__slots__}
+
+
+def test_ramp_overload_and_fates_have_their_rows(tmp_path: Path) -> None:
+    times = spread([400.0, 500.0, 600.0])
+    held, broke = (
+        ramp.Stage(calls, times, 50, 0, 0, 35.0, 0.7, failures, times)
+        for calls, failures in ((16, list[str]()), (20, ["lost"]))
+    )
+    write_results(tmp_path / "a.json", machine("ramp"), settings={}, stages=[held, broke], capacity=16)
+    found = [
+        overload.Stretch(name, times, {}, 50, 0, 9, 900, spread([5.0, 30.0]), 99) for name in ("before", "overload")
+    ]
+    outcome = overload.Outcome(95, found, 0.042, 4.5, [], {}, [], times)
+    write_results(tmp_path / "b.json", machine("overload"), settings={"times": 3.0}, outcome=outcome)
+    fates = mixed_fates.Outcome(812.0, {"tasks": 2.0}, {}, {"twilio normal: late": 3}, {})
+    write_results(tmp_path / "c.json", machine("mixed_fates"), settings={"calls": 5000}, outcome=fates)
+    told = dict(row.strip("| ").split(" | ") for row in rows(table(read_results(tmp_path))))
+    assert told["Calls on one core with the embedded engines, all of them talking or listening"] == (
+        "16: median 500 ms, p95 590 ms, 70% of the core"
+    )
+    assert told["3 times as many callers as the 95 that fit"] == (
+        "refused within p95 29 ms, at most 30 ms; voice to voice p95 of those admitted +4 %; normal after 4 s"
+    )
+    assert told["Left behind by 5000 calls by WebSocket, phone and WebRTC that end in every way"] == (
+        "2 tasks; memory 0.8 KiB a call; 3 did not go as planned"
+    )
 
 
 def test_without_results_it_says_how_to_get_some() -> None:
