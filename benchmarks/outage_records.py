@@ -28,6 +28,8 @@ class Judged:
     events: int
     turns: int
     dropped: int
+    how: tuple[str, ...]
+    """Each dropped call: its kind, why it ended, and how often it connected."""
     missing: int
     gaps: int
     different: int
@@ -91,9 +93,13 @@ async def judge_all(callers: list[Caller], records: Records) -> Judged:
             stored = await records.turns(row["id"])
             turns += len(stored)
             different += differences(caller, row, stored)
-    dropped = sum(caller.ended not in ("", "client") or caller.connections != 1 for caller in callers)
+    how = tuple(
+        f"{caller.kind} {caller.ended or 'open'} {caller.connections}"
+        for caller in callers
+        if caller.ended not in ("", "client") or caller.connections != 1
+    )
     events = sum(len(caller.seqs) for caller in callers)
-    return Judged(len(callers), events, turns, dropped, missing, gaps, different)
+    return Judged(len(callers), events, turns, len(how), how, missing, gaps, different)
 
 
 async def _all_over(records: Records, session_ids: list[str]) -> bool:

@@ -71,6 +71,7 @@ def test_a_turn_that_is_lost_or_made_up_is_seen() -> None:
 
 @pytest.mark.parametrize("name", ["dropped", "missing", "gaps", "different"])
 def test_any_loss_fails(name: str) -> None:
-    nothing = {"calls": 1, "events": 1, "turns": 1, "dropped": 0, "missing": 0, "gaps": 0, "different": 0}
+    nothing: dict[str, Any] = {"calls": 1, "events": 1, "turns": 1, "dropped": 0, "how": ()}
+    nothing |= {"missing": 0, "gaps": 0, "different": 0}
     assert Judged(**nothing).well
     assert not Judged(**{**nothing, name: 1}).well
