@@ -270,10 +270,10 @@ def show(console: Console, outages: list[Outage], judged: Judged) -> None:
         )
         table.add_row(each.name, f"{each.seconds:g}", *map(str, counts), ", ".join(sorted(set(each.failures))))
     console.print(table)
-    console.print(
-        f"{judged.calls} calls, {judged.events} events, {judged.turns} turns: dropped {judged.dropped} {judged.how or ''}, "
-        f"missing {judged.missing}, gaps {judged.gaps}, different {judged.different}"
-    )
+    lost = f"dropped {judged.dropped}, missing {judged.missing}, gaps {judged.gaps}, different {judged.different}"
+    console.print(f"{judged.calls} calls, {judged.events} events, {judged.turns} turns: {lost}")
+    for each in judged.how:
+        console.print(f"dropped: {each}")
 
 
 def main(
