@@ -187,6 +187,7 @@ ATTACH_ERRORS: list[tuple[Exception, int, str]] = [
     (RefusedCall("draining", "bye"), 503, "draining"),
     (RefusedCall("unauthorized", "it has a connection"), 409, "in_use"),
     (RefusedCall("gone", "nothing there"), 410, "gone"),
+    (RefusedCall("insufficient_credits", "nothing left"), 402, "insufficient_credits"),
     (StateUnavailable("away"), 503, "state_unavailable"),
     (RefusedCall("surprise", "inner detail"), 500, "surprise"),
 ]

@@ -12,6 +12,7 @@ ERRORS: list[tuple[Exception, CloseCode, str]] = [
     (AudioTooLarge("x"), CloseCode.AUDIO_TOO_LONG, "detach"),
     (RefusedCall("busy", "x"), CloseCode.TRY_AGAIN, "none"),
     (RefusedCall("gone", "x"), CloseCode.GONE, "none"),
+    (RefusedCall("insufficient_credits", "x"), CloseCode.NO_CREDITS, "none"),
     (RefusedCall("in_use", "x"), CloseCode.UNAUTHORIZED, "none"),
     (RefusedCall("forbidden", "x"), CloseCode.FORBIDDEN, "none"),
     (StateUnavailable("x"), CloseCode.TRY_AGAIN, "none"),
