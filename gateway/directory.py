@@ -1,6 +1,6 @@
 """``GET /agents``: whom a caller may ask for. Told only to those who may call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -9,7 +9,16 @@ from aiohttp import web
 from gateway.admission import Admission, Knock
 from gateway.origins import FORWARDING_HEADERS
 from gateway.problems import problem_response
-from voicegate.kernel.errors import RefusedCall
+from voicegate.kernel.errors import RefusedCall, StateUnavailable
+
+MOST_PUBLISHED = 100
+
+
+class Published(msgspec.Struct, frozen=True, rename="camel"):
+    """An agent that was published through the control API. A call asks for it by its id."""
+
+    id: str
+    name: str
 
 
 class Listed(msgspec.Struct, frozen=True, rename="camel"):
@@ -17,6 +26,8 @@ class Listed(msgspec.Struct, frozen=True, rename="camel"):
 
     agents: list[str]
     """Names; the first one takes calls that name nobody."""
+    published: list[Published] = []
+    """The newest, at most :data:`MOST_PUBLISHED`; none while the state store is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,8 @@ class Directory:
 
     admission: Admission
     names: Callable[[], Sequence[str]]
+    published: Callable[[int], Awaitable[Sequence[tuple[str, str]]]] | None = None
+    """Ids and names of so many published agents; None: there are none."""
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/agents", self.answer)]
@@ -43,5 +56,15 @@ class Directory:
             only = self.admission.identify(knock).agent
         except RefusedCall as refusal:
             return problem_response(refusal)
-        body = msgspec.json.encode(Listed([only] if only else list(self.names())))
+        # A caller who may talk to one agent only is told of no other.
+        listed = Listed([only]) if only else Listed(list(self.names()), await self._published())
+        body = msgspec.json.encode(listed)
         return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+    async def _published(self) -> list[Published]:
+        if self.published is None:
+            return []
+        try:
+            return [Published(*each) for each in await self.published(MOST_PUBLISHED)]
+        except StateUnavailable:
+            return []

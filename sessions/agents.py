@@ -7,13 +7,15 @@ from redis.asyncio import Redis
 
 from sessions import scripts
 from sessions.connection import state_errors
-from sessions.keys import agent_key
+from sessions.keys import PUBLISHED, agent_key
 
 _PUT = scripts.Script(
     """
--- KEYS agent; ARGV version json
+-- KEYS agent published; ARGV version json id name
 if tonumber(redis.call('HGET', KEYS[1], 'version') or '-1') > tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[1], 'snapshot', ARGV[2])
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'snapshot', ARGV[2], 'name', ARGV[4])
+local clock = redis.call('TIME')
+redis.call('ZADD', KEYS[2], clock[1] * 1000 + math.floor(clock[2] / 1000), ARGV[3])
 return 1
 """
 )
@@ -88,7 +90,8 @@ class AgentShelf:
 
     async def put(self, snapshot: AgentSnapshot) -> None:
         """Make it what new calls get, unless a later version is there already."""
-        call = scripts.Call(_PUT, (agent_key(snapshot.id),), (snapshot.version, msgspec.json.encode(snapshot)))
+        args = (snapshot.version, msgspec.json.encode(snapshot), snapshot.id, snapshot.name)
+        call = scripts.Call(_PUT, (agent_key(snapshot.id), PUBLISHED), args)
         with state_errors():
             await scripts.run(self._client, call)
 
@@ -102,3 +105,15 @@ class AgentShelf:
         """New calls get it no more."""
         with state_errors():
             await self._client.delete(agent_key(agent_id))
+            await self._client.zrem(PUBLISHED, agent_id)
+
+    async def names(self, most: int) -> list[tuple[str, str]]:
+        """Ids and names of the agents that were published last, newest first."""
+        with state_errors():
+            found = cast(list[bytes], await self._client.zrevrange(PUBLISHED, 0, most - 1))
+            ids = [each.decode() for each in found]
+            async with self._client.pipeline(transaction=False) as pipe:
+                for agent_id in ids:
+                    pipe.hget(agent_key(agent_id), "name")
+                names = cast(list[bytes | None], await pipe.execute())
+        return [(agent_id, name.decode()) for agent_id, name in zip(ids, names, strict=True) if name is not None]

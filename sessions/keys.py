@@ -30,8 +30,12 @@ def session_keys(session_id: str) -> SessionKeys:
 
 
 def agent_key(agent_id: str) -> str:
-    """Hash: a published agent's ``version`` and ``snapshot`` (JSON). It has no expiry."""
+    """Hash: a published agent's ``version``, ``name`` and ``snapshot`` (JSON). It has no expiry."""
     return f"voicegate:agent:{agent_id}"
+
+
+PUBLISHED = "voicegate:agents"
+"""Sorted set: ids of published agents -> when they were brought, milliseconds since the epoch on Redis' clock."""
 
 
 def note_key(name: str) -> str:

@@ -110,7 +110,7 @@ async def running(
             spent=notes,
             checks={"redis": HealthCheck(lambda: _redis_answers(client), code="state_unavailable")},
         )
-        directory = Directory(parts.admission, lambda: _agent_names(engines.agent))
+        directory = Directory(parts.admission, lambda: _agent_names(engines.agent), AgentShelf(client).names)
         console = Console(await asyncio.to_thread(load_console))
         whip = WhipDoor(parts, webrtc_settings(settings), tasks)
         await whip.prepare()

@@ -24,6 +24,7 @@ from voicegate.kernel.telemetry import NoTelemetry
 
 SECRET = "signing-secret-of-the-test"
 FILES = load_console()
+ALL = '{"agents":["Amelia","Daniel"],"published":[{"id":"7c9e6679","name":"Teller"}]}'
 
 
 async def _ready() -> None: ...
@@ -40,7 +41,11 @@ def _directory(host: str, connections_per_s: float) -> Directory:
         clock=clock,
         telemetry=NoTelemetry(),
     )
-    return Directory(admission, lambda: ("Amelia", "Daniel"))
+    return Directory(admission, lambda: ("Amelia", "Daniel"), _published)
+
+
+async def _published(most: int) -> list[tuple[str, str]]:
+    return [("7c9e6679", "Teller")][:most]
 
 
 @asynccontextmanager
@@ -179,11 +184,11 @@ def token(session: str = "*", agent: str = "", lives_s: int = 60) -> str:
 
 
 LISTED: list[tuple[str, str, dict[str, str], int, str]] = [
-    ("127.0.0.1", "", {}, 200, '{"agents":["Amelia","Daniel"]}'),
-    ("127.0.0.1", "", {"Origin": "http://localhost:3000"}, 200, '{"agents":["Amelia","Daniel"]}'),
-    ("0.0.0.0", "", {"Authorization": token()}, 200, '{"agents":["Amelia","Daniel"]}'),
-    ("0.0.0.0", "", {"Authorization": token(agent="Daniel")}, 200, '{"agents":["Daniel"]}'),
-    ("0.0.0.0", "?session=s1", {"Authorization": token("s1")}, 200, '{"agents":["Amelia","Daniel"]}'),
+    ("127.0.0.1", "", {}, 200, ALL),
+    ("127.0.0.1", "", {"Origin": "http://localhost:3000"}, 200, ALL),
+    ("0.0.0.0", "", {"Authorization": token()}, 200, ALL),
+    ("0.0.0.0", "", {"Authorization": token(agent="Daniel")}, 200, '{"agents":["Daniel"],"published":[]}'),
+    ("0.0.0.0", "?session=s1", {"Authorization": token("s1")}, 200, ALL),
     ("0.0.0.0", "?session=s2", {"Authorization": token("s1")}, 403, "forbidden"),
     ("0.0.0.0", "", {}, 401, "unauthorized"),
     ("0.0.0.0", "", {"Authorization": "Bearer nonsense"}, 401, "unauthorized"),

@@ -1,5 +1,6 @@
 """Who answers a call: the deployment's own agent, or a published one at its newest version."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -143,3 +144,14 @@ async def test_an_agent_that_is_not_published_is_refused(casting: Casting, shelf
 @pytest.mark.parametrize("name", [AGENT.upper(), AGENT.replace("-", ""), f"{{{AGENT}}}", "Amelia", "x" * 64])
 def test_names_that_are_no_ids(name: str) -> None:
     assert not is_published_id(name)
+
+
+async def test_published_agents_are_listed_newest_first(shelf: AgentShelf) -> None:
+    ids = [f"7c9e6679-7425-40de-944b-e07fc1f90ae{number}" for number in range(4)]
+    for number, agent_id in enumerate(ids):
+        await shelf.put(AgentSnapshot(id=agent_id, version=1, name=f"Agent {number}", organization_id="o"))
+        await asyncio.sleep(0.002)  # Redis' own clock says which is newer
+    await shelf.remove(ids[3])
+    assert await shelf.names(2) == [(ids[2], "Agent 2"), (ids[1], "Agent 1")]
+    await shelf.put(AgentSnapshot(id=ids[0], version=2, name="Again", organization_id="o"))
+    assert (await shelf.names(100))[0] == (ids[0], "Again")

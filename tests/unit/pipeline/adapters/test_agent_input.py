@@ -2,7 +2,7 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.adapters.agent_input import Note, Speaker, facts_text, input_items, read_note, user_text
+from pipeline.adapters.agent_input import Note, Speaker, facts_text, input_items, notes_text, read_note, user_text
 from pipeline.ports import AgentRequest, Message
 
 SPEAKERS = {
@@ -65,3 +65,9 @@ def test_facts_are_one_line_each() -> None:
     assert facts_text({}) == ""
     assert facts_text({"caller": "a\n\nb"}).splitlines()[-1] == "- caller: a b"
     assert len(facts_text({"long": "x" * 1000})) < 400
+
+
+def test_an_operators_notes_stand_in_lines_of_their_own() -> None:
+    assert notes_text(()) == ""
+    told = notes_text(("She is\n\n- a gold member.", "x" * 3_000))
+    assert told.splitlines()[3:] == ["- She is - a gold member.", f"- {'x' * 2_000}"]
