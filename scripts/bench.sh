@@ -19,6 +19,7 @@ run overload overload
 run bargein bargein --count 14 --coughs 6
 run wer wer
 run tts tts
+run control_api control_api
 run webrtc webrtc
 run webrtc-impaired webrtc_impaired
 run webrtc-latency webrtc_latency

@@ -218,8 +218,23 @@ def _fates(result: Result) -> Iterator[Figure]:
     yield Figure(f"Left behind by {calls} calls by WebSocket, phone and WebRTC that end in every way", value)
 
 
+def _control_api(result: Result) -> Iterator[Figure]:
+    outcome, settings = result["outcome"], result["settings"]
+    worst = {}
+    for method in ("GET", "POST"):
+        times = {name: each for name, each in outcome["requests"].items() if name.startswith(method)}
+        name, slowest = max(times.items(), key=lambda each: each[1]["p95"])
+        worst[method] = f"{method} p95 at most {slowest['p95']:.0f} ms ({name.split()[1]})"
+    value = f"{worst['GET']}, {worst['POST']}; {outcome['api_cpu_ms_per_request']:.1f} ms of processor time each"
+    if outcome["gaps"]:
+        value += f"; longest gap in the calls {outcome['gaps']['longest_ms']:.0f} ms"
+    what = f"The control API at {settings['rate']:g} requests a second, {settings['conversations']:,} conversations kept"
+    yield Figure(f"{what}, {settings['calls']} calls beside it", value)
+
+
 _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.latency": _latency,
+    "benchmarks.control_api": _control_api,
     "benchmarks.bargein": _bargein,
     "benchmarks.overhead": _overhead,
     "benchmarks.density": _density,
