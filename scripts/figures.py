@@ -189,6 +189,17 @@ def _rolling(result: Result) -> Iterator[Figure]:
     yield Figure(f"{restarts} rolling restarts under live calls by WebSocket, WebRTC and phone", value)
 
 
+def _outages(result: Result) -> Iterator[Figure]:
+    settings, judged = result["settings"], result["judged"]
+    late = [each["name"] for each in result["outages"] if each["caught_up_s"] is None]
+    slowest = max((each["caught_up_s"] for each in result["outages"] if each["caught_up_s"] is not None), default=0.0)
+    value = f"{judged['dropped']} of {judged['calls']} calls dropped, {judged['missing']} of {judged['events']} events "
+    value += f"and {judged['different']} of {judged['turns']} turns lost; caught up after {slowest:.1f} s at most"
+    value += f"; not within the time without {', '.join(late)}" if late else ""
+    names = ", ".join(each["name"] for each in result["outages"])
+    yield Figure(f"Under live calls {settings['outage_s']:g} s without {names}", value)
+
+
 def _ramp(result: Result) -> Iterator[Figure]:
     held = [each for each in result["stages"] if each["calls"] <= result["capacity"]]
     if held:
@@ -251,6 +262,7 @@ _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
     "benchmarks.phone_bargein": _phone_bargein,
     "benchmarks.peers": _peers,
     "benchmarks.rolling": _rolling,
+    "benchmarks.outages": _outages,
 }
 
 

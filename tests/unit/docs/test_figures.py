@@ -13,6 +13,8 @@ from benchmarks.bargein_report import Summary as BargeInSummary
 from benchmarks.density import Stage
 from benchmarks.latency import Summary as LatencySummary
 from benchmarks.machine import Machine
+from benchmarks.outage_records import Judged
+from benchmarks.outages import Outage
 from benchmarks.overhead import Load, Measured
 from benchmarks.peers.__main__ import Measured as Peer
 from benchmarks.results import write_results
@@ -144,6 +146,16 @@ def test_phones_peers_and_restarts_have_their_rows(tmp_path: Path) -> None:
         "| 40.0 ms of processor time a second and call, 16.0 times ours; 9.0 MB a call |",
         "| 10 rolling restarts under live calls by WebSocket, WebRTC and phone "
         "| 2 of 20 calls lost, 4 events or words missing |",
+    ]
+
+
+def test_outages_have_their_row(tmp_path: Path) -> None:
+    outages = [Outage("Redis", 60.0, caught_up_s=1.25), Outage("PostgreSQL", 60.0)]
+    judged = Judged(12, 900, 40, 1, ("ws error 1",), 2, 0, 3)
+    write_results(tmp_path / "a.json", machine("outages"), settings={"outage_s": 60.0}, outages=outages, judged=judged)
+    assert rows(table(read_results(tmp_path))) == [
+        "| Under live calls 60 s without Redis, PostgreSQL | 1 of 12 calls dropped, 2 of 900 events and 3 of 40 turns "
+        "lost; caught up after 1.2 s at most; not within the time without PostgreSQL |"
     ]
 
 
