@@ -1,7 +1,8 @@
 """A hundred requests a second to the control API: every GET of its contract, and POSTs as a frontend sends them.
 
-The order is a shuffled deck, so that each operation comes equally often. Requests leave on a fixed clock, whether or
-not earlier ones are answered; the time of one is from handing it to the socket's library to having all of the answer.
+The order is a shuffled deck: each GET three times, each POST once, as a frontend reads more than it writes. Requests
+leave on a fixed clock, whether or not earlier ones are answered; the time of one is from handing it to the socket's
+library to having all of the answer. Left out are streams, which last as long as one likes, and the export of all calls.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ import aiohttp
 from benchmarks.filled_database import BUSY_AGENTS, Filled
 
 API = "/api/v1"
-_STREAMS = "text/event-stream"
+READS_A_WRITE = 3
+_LONG = ("text/event-stream", "application/x-ndjson")
 CONFIGURATION = {"greeting": "Hello.", "knowledge": [{"topic": "hours", "text": "We open at nine."}]}
 _TURNS = [{"userText": f"question {n}", "agentText": f"answer {n}"} for n in range(10)]
 
@@ -65,11 +67,11 @@ class Target:
 
 
 def reads(contract: dict[str, Any]) -> list[Operation]:
-    """Every GET that answers and is done; streams and documents that never change are left out."""
+    """Every GET that answers and is done."""
     found = []
     for path, item in contract["paths"].items():
         operation = item.get("get")
-        if operation is None or _STREAMS in operation["responses"]["200"].get("content", {}):
+        if operation is None or any(kind in operation["responses"]["200"].get("content", {}) for kind in _LONG):
             continue
         queries = tuple(dict.fromkeys(["", *_queries(operation)]))
         found.append(Operation("GET", path, operation["operationId"], queries))
@@ -101,6 +103,10 @@ def writes(target: Target) -> list[Operation]:
         Operation("POST", f"{published}/sessions", "agents.beginSession", body={}),
         Operation("POST", f"{API}/conversations", "conversations.create", body={"turns": _TURNS}),
         Operation("POST", f"{API}/credits/estimate", "credits.estimate", body={"seconds": 600}),
+        Operation(
+            "POST", f"{API}/conversations/{{conversationId}}/feedback", "conversations.giveFeedback", body={"rating": 5}
+        ),
+        Operation("POST", f"{API}/handoffs/{{handoffId}}/test", "handoffs.test", body={"text": "Hello"}),
         Operation("POST", f"{API}/credits/grants", "credits.grant", body={"amountMicro": 1_000, "reason": "bench"}),
     ]
 
@@ -140,7 +146,7 @@ async def send(target: Target, operations: Sequence[Operation], rate_hz: float, 
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             answers.late_ms.append(max(0.0, (time.perf_counter() - due) * 1000))
             if not deck:
-                deck = list(operations)
+                deck = [each for each in operations for _ in range(READS_A_WRITE if each.method == "GET" else 1)]
                 shuffled.shuffle(deck)
             operation = deck.pop()
             path = address(operation, target, next(numbers))
