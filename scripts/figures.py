@@ -239,8 +239,9 @@ def _control_api(result: Result) -> Iterator[Figure]:
     value = f"{worst['GET']}, {worst['POST']}; {outcome['api_cpu_ms_per_request']:.1f} ms of processor time each"
     if outcome["gaps"]:
         value += f"; longest gap in the calls {outcome['gaps']['longest_ms']:.0f} ms"
-    what = f"The control API at {settings['rate']:g} requests a second, {settings['conversations']:,} conversations kept"
-    yield Figure(f"{what}, {settings['calls']} calls beside it", value)
+    kept = f"{settings['conversations']:,} conversations kept"
+    what = f"The control API at {settings['rate']:g} requests a second, {kept}, {settings['calls']} calls beside it"
+    yield Figure(what, value)
 
 
 _READERS: Mapping[str, Callable[[Result], Iterator[Figure]]] = {
