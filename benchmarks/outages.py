@@ -212,13 +212,16 @@ async def measure(
             callers = [Caller(KINDS[n % len(KINDS)], new_session_id()) for n in range(calls)]
             over = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
-                for caller in callers:
-                    tasks.create_task(talk(caller, url, over))
+                calls_held = [tasks.create_task(talk(caller, url, over)) for caller in callers]
                 await _until(lambda: _all_answered(callers), _PATIENCE_S + calls)
                 await place.person.look(Outage("before", 0.0), time.monotonic())
                 await asyncio.sleep(warm_s)
                 outages = await _all_outages(place, callers, outage_s, names, progress)
                 over.set()
+                while not all(task.done() for task in calls_held):  # nobody hears the last answer to its end
+                    for caller in callers:
+                        caller.finished.set()
+                    await asyncio.sleep(0.1)
             return outages, await judge_all(callers, place.records)
 
 
@@ -272,8 +275,8 @@ def show(console: Console, outages: list[Outage], judged: Judged) -> None:
     console.print(table)
     lost = f"dropped {judged.dropped}, missing {judged.missing}, gaps {judged.gaps}, different {judged.different}"
     console.print(f"{judged.calls} calls, {judged.events} events, {judged.turns} turns: {lost}")
-    for each in judged.how:
-        console.print(f"dropped: {each}")
+    for how in judged.how:
+        console.print(f"dropped: {how}")
 
 
 def main(
