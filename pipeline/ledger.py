@@ -107,6 +107,12 @@ def account(phrases: Sequence[Phrase], *, rate_hz: int, sent: int, heard: int, c
     )
 
 
+def heard_words(phrases: Sequence[Phrase], *, rate_hz: int, heard: int, known: int) -> list[str]:
+    """The words that :func:`account` calls heard, without the rest of the account."""
+    placed = (word for phrase in phrases for word in phrase.middles(rate_hz))
+    return [text for index, (text, middle) in enumerate(placed) if index < known or middle < heard]
+
+
 def _state(middle: int, sent: int, heard: int, closed: bool) -> WordState:
     if middle < heard:
         return "heard"

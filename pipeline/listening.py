@@ -98,26 +98,26 @@ class Listening:
         self._arrived = now
         if self._waiting or self._behind:
             self._waiting.append(frame)
-            if self._arrived - self._judged_at > _LOST_S:
+            if now - self._judged_at > _LOST_S:
                 self._go_on_without()
         else:
-            self._judged_at = self._arrived  # after a pause in the audio, it is only now that it owes an answer
-            self._feed(frame)
+            self._judged_at = now  # after a pause in the audio, it is only now that it owes an answer
+            self._feed(frame, now)
 
     def _go_on_without(self) -> None:
         """Answers were lost. One more window is enough: its answer says where voice activity is. More at once would
         empty a burst past the end of what pre-roll can reach back to."""
         self._judged_at = self._arrived
         for _ in range(min(len(self._waiting), -(-_VAD_WINDOW // _FRAME))):
-            self._feed(self._waiting.popleft())
+            self._feed(self._waiting.popleft(), self._arrived)
 
     @property
     def _behind(self) -> bool:
         return self._samples - self._edges.position >= _LEAD_FRAMES * _FRAME
 
-    def _feed(self, frame: Frame) -> None:
+    def _feed(self, frame: Frame, now: float) -> None:
         self._samples += _FRAME
-        self._fed_at = self._now()
+        self._fed_at = now
         if self._open:
             self._heard_frames += 1
             self._transcripts.push(frame)
@@ -155,7 +155,7 @@ class Listening:
         self._judged_at = self._now()
         self._judge(probability, end_sample)
         while self._waiting and not self._behind:
-            self._feed(self._waiting.popleft())
+            self._feed(self._waiting.popleft(), self._judged_at)
 
     def _judge(self, probability: float, end_sample: int) -> None:
         edge = self._edges.feed(probability, end_sample)

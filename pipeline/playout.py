@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.ledger import Ledger, Phrase, account, word_start
+from pipeline.ledger import Ledger, Phrase, account, heard_words, word_start
 from pipeline.ports import WordTime
 from voicegate.kernel.audio import Frame, Samples, frame_samples
 from voicegate.kernel.ids import ReplyId
@@ -185,6 +185,12 @@ class Playout:
         ledger = self._account(self._heard, closed=False)
         self._heard_words = sum(word.state == "heard" for word in ledger.words)
         return ledger
+
+    def heard_text(self) -> str:
+        """The words that were heard by now. What it calls heard stays heard."""
+        words = heard_words(self._phrases, rate_hz=self.rate_hz, heard=self._heard, known=self._heard_words)
+        self._heard_words = len(words)
+        return " ".join(words)
 
     def _account(self, heard: int, *, closed: bool) -> Ledger:
         return account(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.history import History
-from pipeline.ledger import Ledger
 from pipeline.playout import PhraseClip, Playout
 from pipeline.reply import ReplyRun
 from pipeline.reporter import Reporter
@@ -130,7 +129,7 @@ class Speaking:
             return
         ledger = self._playout.clear()
         self._run = None
-        self._report_heard(run, ledger)
+        self._report_heard(run, ledger.heard)
         self._history.reply(ledger.heard, agent=run.agent, interrupted=run.failed)
         if run.failed:
             cut = {"heard": ledger.heard, "cut": ledger.cut, "reason": "failed"}
@@ -156,7 +155,7 @@ class Speaking:
             run.room.set()
         self._frames += 1
         if self._frames % _REPORT_EVERY_FRAMES == 0:
-            self._report_heard(run, self._playout.ledger())
+            self._report_heard(run, self._playout.heard_text())
         self.check_drained()
         return frame
 
@@ -179,7 +178,7 @@ class Speaking:
         if run is None or run.id != self._clip_reply:
             return
         self._playout.played(samples)
-        self._report_heard(run, self._playout.ledger())
+        self._report_heard(run, self._playout.heard_text())
         self.check_drained()
 
     def frames_played(self, samples: int) -> None:
@@ -214,10 +213,10 @@ class Speaking:
             lead = int(np.argmax(voiced)) / self._playout.rate_hz
             self._reporter.emit(Latency, run.id.turn, **latency_parts(run, run.stamps, self._now() + lead))
 
-    def _report_heard(self, run: ReplyRun, ledger: Ledger) -> None:
-        if ledger.heard != self._reported:
-            self._reported = ledger.heard
-            self._reporter.emit(ReplyHeard, run.id.turn, text=ledger.heard)
+    def _report_heard(self, run: ReplyRun, heard: str) -> None:
+        if heard != self._reported:
+            self._reported = heard
+            self._reporter.emit(ReplyHeard, run.id.turn, text=heard)
 
 
 def latency_parts(run: ReplyRun, stamps: TurnStamps, first_voiced_out: float) -> dict[str, float]:

@@ -23,7 +23,7 @@ from audiocodecs.pcm import PcmDecoder, pcm_encode
 from audiocodecs.resample import Resampler
 from audiocodecs.telephony import RATE_HZ as TELEPHONE_RATE_HZ
 from audiocodecs.telephony import TelephonyDecoder
-from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
+from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples, frame_samples
 from voicegate.kernel.errors import AudioError, AudioTooLarge
 
 _LINEAR_RATES_HZ: Final = (8_000, 16_000, 24_000, 48_000)
@@ -153,14 +153,14 @@ class _Framed:
     def __init__(self, convert: Callable[[Samples], bytes], rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self._convert = convert
+        self._frame = frame_samples(rate_hz)
         self._framer = Framer(rate_hz)
 
     def push(self, samples: Samples) -> list[bytes]:
-        frames = self._framer.push(samples)
-        if len(frames) < 2:
-            return [self._convert(frame) for frame in frames]
-        together = self._convert(np.concatenate(frames))
-        size = len(together) // len(frames)
+        if self._framer.pending or samples.size % self._frame:
+            return [self._convert(frame) for frame in self._framer.push(samples)]
+        together = self._convert(samples)  # whole frames, in one go
+        size = len(together) * self._frame // max(1, samples.size)
         return [together[at : at + size] for at in range(0, len(together), size)]
 
     def flush(self) -> list[bytes]:

@@ -117,6 +117,8 @@ class Resampler:
         self.delay_samples, self._bank = (0, np.empty((0, 0))) if self._identity else _filter_bank(self._up, self._down)
         """Look-ahead in input samples."""
         self._wide = None if self._identity else _group_bank(self._up, self._down)
+        self._between = len(self._bank) - self._down if self._wide is not None else -1
+        """What is held between two blocks; -1: its blocks are not made in groups."""
         self._reset()
 
     def _reset(self) -> None:
@@ -143,7 +145,7 @@ class Resampler:
     @property
     def running(self) -> bool:
         """It holds what lies between two blocks, and no part of one: :func:`push_together` may be used."""
-        return self._wide is not None and self._rest.size == len(self._bank) - self._down
+        return self._rest.size == self._between
 
     def flush(self) -> Samples:
         """End of stream: what the filter holds. The object is as new afterwards."""
@@ -176,7 +178,7 @@ def push_together(resamplers: Sequence[Resampler], samples: npt.NDArray[np.float
     assert wide is not None, "see Resampler.running"
     hop = first._down * _GROUP
     assert not size % hop, "whole groups of blocks"
-    held = len(first._bank) - first._down
+    held = first._between
     buffer = np.empty((streams, held + size))
     buffer[:, :held] = np.concatenate([each._rest for each in resamplers]).reshape(streams, held)
     buffer[:, held:] = samples

@@ -218,14 +218,24 @@ class EchoGate:
         return self._talking == 0
 
 
-def _agreement(played: Bands, recent: Bands) -> npt.NDArray[np.float32]:
+def _agreement(played: Bands, recent: Bands) -> npt.NDArray[np.float64]:
     """Correlation of the compressed power of ``recent`` with that of every window of ``played``, the longest delay
     first: shape (DELAYS,)."""
-    ours = np.lib.stride_tricks.sliding_window_view(np.sqrt(np.sqrt(played)), _WINDOW, axis=0)
-    ours = ours.transpose(0, 2, 1).reshape(_DELAYS, -1)
-    theirs = np.sqrt(np.sqrt(recent)).reshape(-1)
+    ours, theirs = np.sqrt(np.sqrt(played)), np.sqrt(np.sqrt(recent))
     theirs = theirs - theirs.mean()
-    means = ours.mean(axis=1)
-    spread = np.einsum("ij,ij->i", ours, ours) - len(theirs) * means**2
-    found: npt.NDArray[np.float32] = (ours @ theirs) / np.sqrt(np.maximum(spread * (theirs @ theirs), 1e-12))
+    sums, squares = _windows_of(ours.sum(axis=1)), _windows_of(np.einsum("ij,ij->i", ours, ours))
+    spread = squares - sums**2 / theirs.size
+    products = np.ascontiguousarray(ours @ theirs.T)
+    row, item = products.strides
+    # Window d holds frames d to d + WINDOW - 1: its product with ours is a diagonal.
+    together = np.ndarray((_DELAYS, _WINDOW), np.float32, products, 0, (row, row + item)).sum(axis=1)
+    found: npt.NDArray[np.float64] = together / np.sqrt(np.maximum(spread * np.vdot(theirs, theirs), 1e-12))
     return found
+
+
+def _windows_of(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Sum of every window's values: (DELAYS + WINDOW - 1,) to (DELAYS,)."""
+    ends = np.cumsum(values, dtype=np.float64)
+    ends[_WINDOW:] -= ends[:-_WINDOW].copy()
+    sums: npt.NDArray[np.float64] = ends[_WINDOW - 1 :]
+    return sums

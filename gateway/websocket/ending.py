@@ -45,12 +45,9 @@ class Exit:
 
     def __init__(self) -> None:
         self._decided: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.decided = False
         self.superseded = False
         """Another connection has the call now: this one must not touch it any more."""
-
-    @property
-    def decided(self) -> bool:
-        return self._decided.done()
 
     def supersede(self) -> None:
         """Another connection attached to the same call."""
@@ -59,7 +56,8 @@ class Exit:
 
     def leave(self, ending: Ending) -> None:
         """Decide, unless it is decided."""
-        if not self._decided.done():
+        if not self.decided:
+            self.decided = True
             self._decided.set_result(ending)
 
     def fail(self, error: Exception) -> None:

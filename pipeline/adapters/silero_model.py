@@ -217,7 +217,7 @@ class SileroModel:
         padded[:, INPUT_SAMPLES:] = padded[:, INPUT_SAMPLES - 2 : INPUT_SAMPLES - 2 - _REFLECTED : -1]
         row, item = padded.strides
         shape, strides = (len(windows), 4, _FFT), (row, _HOP * item, item)
-        frames = np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
+        frames: FloatArray = np.ndarray(shape, np.float32, padded, 0, strides)
         parts = np.fft.rfft(frames * self._hann, axis=2).view(np.float32)
         parts *= parts
         magnitudes: FloatArray = np.sqrt(parts[..., 0::2] + parts[..., 1::2])

@@ -20,8 +20,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Itself, because it is asked thousands of times a second."""
 
     def utc(self) -> datetime:
         return datetime.now(UTC)
