@@ -46,7 +46,8 @@ class VoiceEdges:
         self._start_samples = config.start_ms * PIPELINE_RATE_HZ // 1000
         self._stop_samples = config.stop_ms * PIPELINE_RATE_HZ // 1000
         self._speaking = False
-        self._last_end = 0
+        self.position = 0
+        """One past the last sample of the newest window."""
         self._run_from: int | None = None
         """While silent: start of the run of voiced windows. While speaking: start of the run of unvoiced ones."""
 
@@ -59,14 +60,9 @@ class VoiceEdges:
         """Nobody speaks yet, but the newest window was voiced: speech may be about to start."""
         return not self._speaking and self._run_from is not None
 
-    @property
-    def position(self) -> int:
-        """One past the last sample of the newest window."""
-        return self._last_end
-
     def feed(self, probability: float, end_sample: int) -> VoiceEdge | None:
         """Take the probability of the window that ends just before ``end_sample``."""
-        begin, self._last_end = self._last_end, end_sample
+        begin, self.position = self.position, end_sample
         if self._speaking:
             return self._while_speaking(probability, begin, end_sample)
         return self._while_silent(probability, begin, end_sample)

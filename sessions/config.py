@@ -23,7 +23,7 @@ class Config:
     """Unstored JSON all sessions may hold: 500 calls × 20 events a second × 60 s × 300 bytes are 172 MiB."""
     batch_events: int = 2_000
     """Most events in one round trip, so that the backlog of an outage cannot itself run into the timeout."""
-    gather_s: float = 0.02
+    gather_s: float = 0.04
     """How long events wait for others, unless somebody waits for them: a round trip costs much more than one more
     event ..."""
     gather_from_sessions: int = 8

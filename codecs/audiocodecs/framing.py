@@ -11,19 +11,17 @@ class Framer:
     def __init__(self, rate_hz: int) -> None:
         self._size = frame_samples(rate_hz)
         self._rest: Samples = np.empty(0, np.int16)
-
-    @property
-    def pending(self) -> int:
+        self.pending = 0
         """Samples of a frame that is not whole."""
-        return self._rest.size
 
     def push(self, samples: Samples) -> list[Frame]:
         """The frames completed by ``samples``; the pushed array itself where it is exactly one frame."""
-        if not self._rest.size and samples.size == self._size:
+        if not self.pending and samples.size == self._size:
             return [samples]  # the usual case: the sender frames as we do
         joined = np.concatenate([self._rest, samples])
         whole = joined.size - joined.size % self._size
         self._rest = joined[whole:].copy()  # a view would keep a whole long push alive
+        self.pending = self._rest.size
         return list(joined[:whole].reshape(-1, self._size))
 
     def flush(self) -> list[Frame]:
@@ -31,5 +29,5 @@ class Framer:
         if not self._rest.size:
             return []
         frame = np.pad(self._rest, (0, self._size - self._rest.size))
-        self._rest = np.empty(0, np.int16)
+        self._rest, self.pending = np.empty(0, np.int16), 0
         return [frame]

@@ -30,21 +30,25 @@ class TelephonyDecoder:
     def __init__(self, law: Law, *, max_samples: int) -> None:
         self.law: Law = law
         self.resampler = Resampler(RATE_HZ, PIPELINE_RATE_HZ)
+        self._running = False
         self._max_bytes = max_samples * RATE_HZ // PIPELINE_RATE_HZ
 
     def push(self, data: bytes) -> Samples:
         """16 kHz mono int16. Raises AudioTooLarge."""
         if len(data) > self._max_bytes:
             raise AudioTooLarge(f"an audio message has {len(data)} bytes, allowed are {self._max_bytes}")
-        return self.resampler.push(_DECODE[self.law](data))
+        samples = self.resampler.push(_DECODE[self.law](data))
+        self._running = self.resampler.running
+        return samples
 
     def flush(self) -> Samples:
         """End of stream: what the resampler holds."""
+        self._running = False
         return self.resampler.flush()
 
     def joins(self, data: bytes) -> bool:
         """Whether ``data`` may be decoded by :func:`decode_together`: a packet of 20 ms in a stream that has begun."""
-        return len(data) == PACKET_BYTES and self.resampler.running
+        return self._running and len(data) == PACKET_BYTES
 
 
 def decode_together(law: Law, streams: Sequence[TelephonyDecoder], packets: Sequence[bytes]) -> Samples:

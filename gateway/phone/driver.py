@@ -138,14 +138,14 @@ class PhoneDriver:
         line = self._line
         if line is None or self._leaving.decided or len(message) > _AT_ONCE:
             return False
-        samples = 0
+        now, samples = self._now(), 0
         try:
             for step in self._steps(message):
                 if step.__class__ is Audio:
-                    samples += line.hearing.hear_at_once(step)
+                    samples += line.hearing.hear_at_once(step, now)
                 else:
                     self._perform(step)
-            self._meter.streamed(len(message), samples, self._now())
+            self._meter.streamed(len(message), samples, now)
         except Exception as error:
             self._leaving.fail(error)
         return True
@@ -169,8 +169,9 @@ class PhoneDriver:
         if line is None:
             return
         now = self._now()
-        line.hearing.fill_overdue(now)
-        if not line.mouth.rests(now):
+        if now >= line.hearing.missing.overdue_at:
+            line.hearing.fill_overdue(now)
+        if now >= line.mouth.rests_until:
             line.mouth.tick(now, may_play=now >= self._paused_until and self._reader_keeps_up())
 
     def goodbye(self, code: int) -> Ending:

@@ -127,8 +127,9 @@ class EchoGate:
         samples = frame.astype(np.float32)
         if float(np.dot(samples, samples)) <= _QUIET_POWER:
             self._recent.append(_NOTHING)
-            self._count_silence(index)
-            return self._release(frame)
+            if self._audible < _NO_ECHO_FRAMES:
+                self._count_silence(index)
+            return self._release(frame) if self._held else (frame,)
         incoming = bands(frame[None])[0]
         self._recent.append(incoming)
         return self._judge(frame, incoming, index)
@@ -182,8 +183,6 @@ class EchoGate:
 
     def _count_silence(self, index: int) -> None:
         """It is quiet. Where we have been audible for a while, nothing came back."""
-        if self._audible >= _NO_ECHO_FRAMES:
-            return
         slot = (index - _COMES_BACK) % _KEPT
         if self._played_at[slot] == index - _COMES_BACK and np.abs(self._frames[slot]).max() > _AUDIBLE:
             self._audible += 1

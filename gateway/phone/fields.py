@@ -47,11 +47,7 @@ def text_in(fields: Mapping[str, object], *names: str) -> str:
 
 def number_in(fields: Mapping[str, object], name: str) -> int | None:
     """The whole number at ``name``, given as a number or as digits."""
-    return number_of(fields.get(name))
-
-
-def number_of(value: object) -> int | None:
-    """``value``, given as a whole number or as digits."""
+    value = fields.get(name)
     if isinstance(value, str) and len(value) <= 16 and value.isascii() and value.isdigit():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from audiocodecs.registry import open_decoder
+from audiocodecs.telephony import TelephonyDecoder
 from gateway.conversation import Conversation
 from gateway.intake import Intake
 from gateway.phone.echo import EchoGate
@@ -14,7 +15,7 @@ from gateway.phone.messages import Audio, PhoneFormat
 from gateway.phone.missing import MissingAudio
 from gateway.websocket.ending import Exit
 from gateway.websocket.frames import FrameFeed
-from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, Frame, Samples, frame_samples
+from voicegate.kernel.audio import FRAME_MS, PIPELINE_RATE_HZ, Frame, frame_samples
 from voicegate.kernel.telemetry import Counter
 
 _FRAME: Final = frame_samples(PIPELINE_RATE_HZ)
@@ -54,8 +55,9 @@ class Hearing:
     ) -> None:
         self._ears = conversation if echo is None else _Gated(conversation, echo, now)
         self._decoder = open_decoder(heard.encoding, heard.rate_hz)
+        self._joins = self._decoder.joins if isinstance(self._decoder, TelephonyDecoder) else _never
         self._feed = FrameFeed(self._ears, resampled=heard.rate_hz != PIPELINE_RATE_HZ)
-        self._missing = MissingAudio(now())
+        self.missing = MissingAudio(now())
         self._leaving, self._intake, self._filled, self._now = leaving, intake, filled, now
         self._hear_frame = self._heard  # made once: thousands a second are handed out
 
@@ -66,29 +68,27 @@ class Hearing:
         Raises:
             AudioError: it is not the audio that was agreed on.
         """
-        missing, samples = self._fill_before(audio), self._decode(audio)
+        samples = self._decoder.push(audio.data)
+        missing = self._fill_before(audio, samples.size / _SAMPLES_A_MS, self._now())
         await self._feed.push(samples)
         return missing + samples.size
 
-    def hear_at_once(self, audio: Audio) -> int:
+    def hear_at_once(self, audio: Audio, now: float) -> int:
         """The same without waiting; a usual packet of telephony is heard some milliseconds later."""
-        missing = self._fill_before(audio)
-        if self._intake.add(self._decoder, audio.data, self._hear_frame):
-            self._missing.came(FRAME_MS)
+        if self._joins(audio.data):
+            missing = self._fill_before(audio, FRAME_MS, now)
+            self._intake.add(self._decoder, audio.data, self._hear_frame)
             return missing + _FRAME
-        samples = self._decode(audio)
+        self._intake.settle()
+        samples = self._decoder.push(audio.data)
+        missing = self._fill_before(audio, samples.size / _SAMPLES_A_MS, now)
         self._feed.push_now(samples)
         return missing + samples.size
 
     def fill_overdue(self, now: float) -> None:
         """20 ms passed: silence for what should have come."""
-        if frames := self._missing.overdue(now):
+        if frames := self.missing.overdue(now):
             self._fill(frames)
-
-    def _decode(self, audio: Audio) -> Samples:
-        samples = self._decoder.push(audio.data)
-        self._missing.came(samples.size / _SAMPLES_A_MS)
-        return samples
 
     def _heard(self, frame: Frame) -> None:
         if self._leaving.decided:
@@ -98,9 +98,9 @@ class Hearing:
         except Exception as error:
             self._leaving.fail(error)
 
-    def _fill_before(self, audio: Audio) -> int:
+    def _fill_before(self, audio: Audio, duration_ms: float, now: float) -> int:
         """Silence for what is missing before ``audio``; returns its samples."""
-        frames = self._missing.before(audio.at_ms, self._now())
+        frames = self.missing.before(audio.at_ms, duration_ms, now)
         if frames:
             self._fill(frames)
         return frames * _FRAME
@@ -110,3 +110,7 @@ class Hearing:
         self._filled.inc(frames * FRAME_MS / 1000)
         for _ in range(frames):
             self._ears.push_audio(_SILENCE)
+
+
+def _never(_data: bytes) -> bool:
+    return False

@@ -5,11 +5,13 @@ base64 while it reads (measured: 0.5 µs; a dictionary first takes 1.4 µs). Wha
 is left to the careful way, which says what is wrong with it.
 """
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from gateway.phone.payload import MAX_AUDIO_BYTES
+
+_MOST: Final = 10**15
 
 
 class _Media(msgspec.Struct, frozen=True, gc=False):
@@ -17,8 +19,8 @@ class _Media(msgspec.Struct, frozen=True, gc=False):
 
     payload: bytes
     track: str = "inbound"
-    timestamp: str | int | None = None
-    chunk: str | int | None = None
+    timestamp: int | None = None
+    chunk: int | None = None
 
 
 class MediaReader:
@@ -29,7 +31,8 @@ class MediaReader:
         named: Any = ("stream", str) if always_named else ("stream", str | None, None)
         fields: list[Any] = [("event", Literal["media"]), ("media", _Media), named]
         message = msgspec.defstruct("_Message", fields, rename={"stream": stream}, kw_only=True, gc=False)
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(message)
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(message, strict=False)
+        # not strict: numbers may come as text of digits
 
     def read(self, text: str, stream_id: str) -> _Media | None:
         """The caller's audio in a message of this stream, never empty; None where it is to be looked at with care."""
@@ -39,5 +42,10 @@ class MediaReader:
             return None
         media: _Media = message.media
         ours = message.stream == stream_id or message.stream is None
-        fits = 0 < len(media.payload) <= MAX_AUDIO_BYTES
-        return media if ours and fits and media.track == "inbound" else None
+        plain = 0 < len(media.payload) <= MAX_AUDIO_BYTES and _counts(media.timestamp) and _counts(media.chunk)
+        return media if ours and plain and media.track == "inbound" else None
+
+
+def _counts(number: int | None) -> bool:
+    """Nothing of which the careful way thinks otherwise."""
+    return number is None or 0 <= number < _MOST

@@ -56,20 +56,17 @@ class Mouth:
         self._pending: list[Frame] = []
         self._pending_since = 0.0
         self._last_sent = -_STILL_PLAYING_S
-        self._rests_until = 0.0
+        self.rests_until = 0.0
+        """A :meth:`tick` before does nothing: the peer has enough, or there is nothing to say and nothing to hear."""
         self.clears = 0
 
     def wake(self) -> None:
         """There is audio after silence."""
-        self._rests_until = 0.0
-
-    def rests(self, now: float) -> bool:
-        """A :meth:`tick` now would do nothing: the peer has enough, or there is nothing to say and nothing to hear."""
-        return now < self._rests_until
+        self.rests_until = 0.0
 
     def tick(self, now: float, *, may_play: bool) -> None:
         """20 ms passed, or there is audio after silence."""
-        if self.rests(now):
+        if now < self.rests_until:
             return
         if self._traits.buffers:
             self._credit(now)
@@ -78,12 +75,12 @@ class Mouth:
         speaks = self._fill(now) if self._traits.buffers else self._take(now)
         self._flush_late(now)
         if not speaks and not self._pending and not self.ear.waiting:
-            self._rests_until = now + _LOOK_EVERY_S
+            self.rests_until = now + _LOOK_EVERY_S
 
     def stop(self, now: float) -> None:
         """The agent's speech stops: say what was heard, and make the peer drop the rest."""
         self._pending.clear()
-        self._rests_until = 0.0
+        self.rests_until = 0.0
         playing = self.ear.waiting or now - self._last_sent < _STILL_PLAYING_S
         self._credit(now)
         if not self._traits.has_clear:  # what is on its way will be heard
@@ -111,9 +108,12 @@ class Mouth:
         """Packets as long as there is room for whole ones, then rest until there is again. False: there is nothing more
         to say now."""
         while self.ear.room(now) >= self._packet_samples:
-            if not self._take(now):
+            while self._take(now):
+                if not self._pending:
+                    break  # a packet has left
+            else:
                 return False
-        self._rests_until = self.ear.room_at(self._packet_samples)
+        self.rests_until = self.ear.room_at(self._packet_samples)
         return True
 
     def _take(self, now: float) -> bool:

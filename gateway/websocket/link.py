@@ -126,7 +126,9 @@ class Link:
         at_once = _AT_ONCE
         for incoming in self._reader.feed(data):
             if incoming.__class__ is bytes or incoming.__class__ is str:
-                if at_once and self._nothing_before and self._take is not None and self._take(incoming):
+                # Only while the receiver waits, and for nothing that is here, was everything before dealt with.
+                nothing_before = self._waiter is not None and not self._queue
+                if at_once and nothing_before and self._take is not None and self._take(incoming):
                     at_once -= 1
                 else:
                     at_once = 0
@@ -138,11 +140,6 @@ class Link:
     def feed_eof(self) -> None:
         """aiohttp lost the connection."""
         self._end(Lost("the connection broke"))
-
-    @property
-    def _nothing_before(self) -> bool:
-        """Everything that came was dealt with: the receiver waits, and for nothing that is here."""
-        return self._waiter is not None and not self._queue
 
     def _queued(self, incoming: Any) -> None:
         received = TextMessage(incoming) if isinstance(incoming, str) else BinaryMessage(incoming)

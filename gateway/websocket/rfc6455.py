@@ -121,13 +121,11 @@ class MessageReader:
     def _lone(self, data: bytes) -> list[Incoming]:
         lone = bytearray(data[_LONE_BODY:])
         self._unmask(data[4:_LONE_BODY], lone)
-        if data[0] == _FIN | _BINARY:
-            return [bytes(lone)]
         try:
-            return [_text(lone)]
-        except _Wrong as wrong:
+            return [bytes(lone) if data[0] == _FIN | _BINARY else lone.decode()]
+        except UnicodeDecodeError:
             self._over = True
-            return [wrong.violation]
+            return [_not_text().violation]
 
     def _read(self, data: bytes, found: list[Incoming]) -> int:
         """Take the whole frames of ``data``; returns where the first one begins that is not whole."""
@@ -197,11 +195,15 @@ class MessageReader:
             found.append(whole if kind == _BINARY else _text(whole))
 
 
-def _text(data: bytes | bytearray) -> str:
+def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise _Wrong(_BAD_PAYLOAD, "a text message is not UTF-8") from None
+        raise _not_text() from None
+
+
+def _not_text() -> _Wrong:
+    return _Wrong(_BAD_PAYLOAD, "a text message is not UTF-8")
 
 
 def _closing(payload: bytes) -> Closing:

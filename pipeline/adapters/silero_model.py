@@ -218,9 +218,7 @@ class SileroModel:
         row, item = padded.strides
         shape, strides = (len(windows), 4, _FFT), (row, _HOP * item, item)
         frames: FloatArray = np.ndarray(shape, np.float32, padded, 0, strides)
-        parts = np.fft.rfft(frames * self._hann, axis=2).view(np.float32)
-        parts *= parts
-        magnitudes: FloatArray = np.sqrt(parts[..., 0::2] + parts[..., 1::2])
+        magnitudes: FloatArray = np.abs(np.fft.rfft(frames * self._hann, axis=2))
         return magnitudes.reshape(len(windows), 4 * _BINS)
 
     def _encode(self, spectra: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.phone.fields import key_in, number_in, number_of, object_in, parameters_in, read_object, text_in
+from gateway.phone.fields import key_in, number_in, object_in, parameters_in, read_object, text_in
 from gateway.phone.media import MediaReader
 from gateway.phone.messages import (
     Audio,
@@ -82,7 +82,7 @@ class TelnyxProtocol:
 
     def receive_text(self, text: str) -> Sequence[Step]:
         if self._state is _State.LIVE and (media := _MEDIA.read(text, self._stream_id)) is not None:
-            return self._ordered(Audio(media.payload, number_of(media.timestamp)), number_of(media.chunk))
+            return self._ordered(Audio(media.payload, media.timestamp), media.chunk)
         fields = read_object(text)
         event = fields.get("event")
         match self._state:

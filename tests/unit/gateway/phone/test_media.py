@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.phone.fields import object_in, read_object
+from gateway.phone.fields import number_in, object_in, read_object
 from gateway.phone.media import MediaReader
 from gateway.phone.payload import MAX_AUDIO_BYTES, audio_in
 
@@ -27,7 +27,7 @@ def message(name: str = "streamSid", **changes: Any) -> str:
 def test_a_usual_message_is_read() -> None:
     media = ALWAYS.read(message(), "MZ1")
     assert media is not None
-    assert (media.payload, media.timestamp, media.chunk, media.track) == (PACKET, "120", "7", "inbound")
+    assert (media.payload, media.timestamp, media.chunk, media.track) == (PACKET, 120, 7, "inbound")
 
 
 def test_a_stream_that_is_not_named_is_ours_only_where_that_is_usual() -> None:
@@ -62,7 +62,10 @@ def test_what_is_unlike_it_is_left_to_the_careful_way(unlike: str) -> None:
     assert ALWAYS.read(unlike, "MZ1") is None
 
 
-VALUES = st.one_of(st.none(), st.integers(-5, 10**18), st.text(max_size=8), st.booleans(), st.just(TEXT), st.floats())
+DIGITS = st.from_regex(r"[-+ ]?[0-9]{1,18}(\.0|e1)?", fullmatch=True)
+VALUES = st.one_of(
+    st.none(), st.integers(-5, 10**18), st.text(max_size=8), st.booleans(), st.just(TEXT), st.floats(), DIGITS
+)
 MEDIA = st.dictionaries(st.sampled_from(["payload", "track", "timestamp", "chunk", "more"]), VALUES)
 
 
@@ -81,3 +84,6 @@ def test_what_it_reads_is_what_the_careful_way_reads(media: dict[str, Any], stre
     assert (fields["event"], fields["streamSid"]) == ("media", "MZ1")
     assert found.payload == audio_in(careful["payload"])
     assert careful.get("track", "inbound") == "inbound"
+    for name in ("timestamp", "chunk"):
+        expected = number_in(careful, name)  # none where a whole number is written as "5.0", which no carrier does
+        assert expected is None or getattr(found, name) == expected

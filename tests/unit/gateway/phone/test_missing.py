@@ -8,9 +8,7 @@ from gateway.phone.missing import LONGEST_MS, OVERDUE_S, MissingAudio
 
 def came(line: MissingAudio, at_ms: int | None, now: float) -> int:
     """20 ms of audio; the frames that were missing before it."""
-    missing = line.before(at_ms, now)
-    line.came(20.0)
-    return missing
+    return line.before(at_ms, 20.0, now)
 
 
 def test_audio_without_gaps_gets_nothing() -> None:
