@@ -34,6 +34,9 @@ class Call:
         self.lease_token = lease_token
         """Of the lease under which the call writes; another call of the same id has another one."""
         self.session = session
+        # What every frame takes goes straight through.
+        self.push_audio: Callable[[Frame], None] = session.push_audio
+        self.take_frame: Callable[[], Frame | None] = session.take_frame
         self._secret = resume_secret
         self._resumed = resumed
         self._resume_s = resume_s
@@ -104,9 +107,6 @@ class Call:
     def resumed(self) -> bool:
         return self._resumed
 
-    def push_audio(self, frame: Frame) -> None:
-        self.session.push_audio(frame)
-
     def end_utterance(self) -> None:
         self.session.end_utterance()
 
@@ -118,9 +118,6 @@ class Call:
 
     def interrupt(self) -> None:
         self.session.interrupt()
-
-    def take_frame(self) -> Frame | None:
-        return self.session.take_frame()
 
     def on_audio(self, ready: Callable[[], None]) -> None:
         self.session.on_audio(ready)

@@ -83,10 +83,10 @@ class SileroDetector:
         # The window keeps the array it grew in; the next one begins with its end.
         self._samples = following = np.empty(INPUT_SAMPLES, np.int16)
         following[:CONTEXT_SAMPLES] = samples[WINDOW_SAMPLES:]
-        self._fill = CONTEXT_SAMPLES
+        rest = size - at
+        following[CONTEXT_SAMPLES : CONTEXT_SAMPLES + rest] = frame[at:]
+        self._fill = CONTEXT_SAMPLES + rest
         self._activity.wake(self)
-        if at < size:
-            self.push(frame[at:])
 
     def close(self) -> None:
         if not self.closed:
