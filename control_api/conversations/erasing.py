@@ -5,9 +5,12 @@ do. A consumer that has read the call before leaves it alone from then on: it ne
 (:mod:`control_api.conversations.keeping`).
 """
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.db.models.agents import AgentRun
@@ -22,6 +25,23 @@ _TOOLS_WITHOUT_WORDS = text(
     " FROM jsonb_array_elements(tools) AS tool)"
 )
 _NO_WORDS = {"user_text": "", "agent_text": "", "agent_generated": "", "tools": _TOOLS_WITHOUT_WORDS}
+
+_BLANK: Final[Mapping[str, Any]] = {"userText": "", "agentText": "", "text": "", "context": {}, "clientPhone": None}
+
+
+def without_words(body: bytes) -> bytes:
+    """An answer about a conversation, as JSON, without what was said and who called."""
+    return json.dumps(_blank(json.loads(body)), separators=(",", ":")).encode()
+
+
+def _blank(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _BLANK[name] if name in _BLANK else _blank(each) for name, each in value.items()}
+        case list():
+            return [_blank(each) for each in value]
+        case _:
+            return value
 
 
 async def erase_words(session: AsyncSession, store: Store, row: Conversation, now: datetime) -> datetime:
@@ -50,8 +70,9 @@ async def erase_words(session: AsyncSession, store: Store, row: Conversation, no
     await session.execute(update(AgentRun).where(*runs).values(input={}, output=None))
     # The answers that a repeated request would be given hold the words too.
     kept = (IdempotencyKey.about == row.id, IdempotencyKey.organization_id == row.organization_id)
-    without = f'{{"id":"{row.id}","erased":true}}'.encode()
-    await session.execute(update(IdempotencyKey).where(*kept).values(body=without))
+    for answer in await session.scalars(select(IdempotencyKey).where(*kept)):
+        if answer.body is not None:
+            answer.body = without_words(answer.body)
     row.transcript, row.context, row.client_phone = [], {}, None
     row.status, row.erased_at, row.updated_at = "erased", now, now
     row.revision += 1

@@ -206,4 +206,5 @@ async def test_an_import_that_was_erased_is_not_repeated(world: World) -> None:
     made = (await world.user().post("/conversations", body, headers=key)).body["id"]
     assert (await world.user().post(f"/conversations/{made}/erase")).status == 200
     again = await world.user().post("/conversations", body, headers=key)
-    assert (again.body["id"], b"Sunday" in again.data) == (made, False)
+    assert (again.status, again.body["id"], b"Sunday" in again.data) == (201, made, False)
+    assert again.body["turns"][0]["userText"] == ""
