@@ -266,12 +266,17 @@ async def judge(caller: Caller, redis: Redis) -> tuple[int, int, int, int]:
     stored: dict[int, bytes] = {decode(fields[b"e"]).seq: fields[b"e"] for _, fields in entries}
     events = [json.loads(each) for each in stored.values()]
     begun = sum(each["type"] == "session.started" and not each.get("resumed") for each in events)
-    missing = sum(stored.get(json.loads(text)["seq"], b"").decode() != text for text in caller.texts)
+    told = [json.loads(text) for text in caller.texts if stored.get(json.loads(text)["seq"], b"").decode() != text]
     kept: Any = await redis.hvals(keys.transcript)
     said = {(entry.turn, entry.role): entry.text for entry in map(decode_entry, kept)}
-    missing += sum(
-        said.get((each["turn"], "user")) != each["text"] for each in events if each["type"] == "turn.committed"
-    )
+    unsaid = [
+        each for each in events if each["type"] == "turn.committed" and said.get((each["turn"], "user")) != each["text"]
+    ]
+    missing = len(told) + len(unsaid)
+    for what, found in (("told, but not stored so", told), ("committed, but not in the transcript so", unsaid)):
+        for each in found:  # while Redis is away, clients are told what is not stored yet
+            away = any('"state_away"' in text for text in caller.texts)
+            print(f"{caller.kind} {caller.session_id}: {what} (state_away: {away}): {each}", file=sys.stderr)
     gaps = len(caller.seqs) - len(set(caller.seqs))
     gaps += (max(caller.seqs) - len(set(caller.seqs))) if caller.seqs else 0
     answered = sum(each["type"] == "reply.finished" for each in events)
