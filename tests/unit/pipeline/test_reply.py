@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.playout import Playout
-from pipeline.ports import AgentOutput, AgentRequest, SpeechChunk, TextDelta
+from pipeline.ports import AgentOutput, AgentRequest, HandedOff, SpeechChunk, TextDelta
 from pipeline.reply import ReplyRun
 from voicegate.kernel.errors import ProviderError, VoicegateError
 from voicegate.kernel.ids import ReplyId, TurnId
@@ -108,3 +108,35 @@ async def test_a_reply_goes_to_its_end() -> None:
     taken = [playout.take() for _ in range(5)]
     assert all(frame is not None for frame in taken)
     assert playout.drained
+
+
+class Relay:
+    """Ann hands over to Bob in the middle of a reply; the voices note who says what."""
+
+    provider = starting_agent = "Ann"
+    sample_rate_hz = 16_000
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    async def reply(self, request: AgentRequest) -> AsyncGenerator[AgentOutput, None]:
+        yield TextDelta("One moment, I'll ask Bob.")
+        yield HandedOff("Ann", "Bob")
+        yield TextDelta("Hello, this is Bob.")
+
+    async def stream(
+        self, phrase: str, *, voice: str = "", previous_text: str = ""
+    ) -> AsyncGenerator[SpeechChunk, None]:
+        self.said.append((voice, phrase))
+        yield SpeechChunk(np.full(320, 1000, np.int16))
+
+
+async def test_each_agent_of_a_reply_speaks_with_its_own_voice() -> None:
+    relay, observer, playout = Relay(), Observer(), Playout(16_000)
+    run = ReplyRun(
+        ReplyId(TurnId(1), 1), AgentRequest("call", (), "hello"), agent="Ann", playout=playout, observer=observer
+    )
+    playout.open(run.id, held=False)
+    await run.run(relay, relay, lambda agent: f"voice of {agent}", _at_once)
+    assert {voice for voice, phrase in relay.said if "Hello" not in phrase} == {"voice of Ann"}
+    assert relay.said[-1] == ("voice of Bob", "Hello, this is Bob.")

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.adapters.http_request import BadArgument, header_faults, masked, prepare, template_faults
@@ -70,6 +70,8 @@ def test_a_good_header() -> None:
     assert header_faults({"X-Key": "Bearer {{key}}"}, ("key",)) == []
 
 
+@example("../a?b&c#d;e", "&v=2#x")
+@example("/", "%2F+ ")
 @given(st.text(min_size=1).filter(lambda text: text not in (".", "..") and text.isprintable()), st.text())
 def test_an_argument_never_leaves_its_place(segment: str, field: str) -> None:
     try:

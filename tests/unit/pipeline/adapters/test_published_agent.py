@@ -130,7 +130,8 @@ async def test_a_tool_that_acts_waits_until_the_turn_is_settled() -> None:
         reply = agent.reply(AgentRequest("s", (), "Do it", committed=committed))
         async for output in reply:
             if isinstance(output, ToolCalled):
-                await waits.wait()
+                async with asyncio.timeout(10):
+                    await waits.wait()
                 assert asked == []
                 settled.set()
             if isinstance(output, ToolReturned):
