@@ -14,11 +14,11 @@ _WELL_S = 30.0
 _log = structlog.get_logger(__name__)
 
 
-async def keep_running(name: str, lives: Callable[[], bool], start: Callable[[], Awaitable[object]]) -> None:
+async def keep_running(name: str, lives: Callable[[], bool], start: Callable[[], Awaitable[bool]]) -> None:
     """For ever: look whether the server lives, and start it if not, sooner or later, by how often it dies.
 
-    Several processes may do this for one server: ``start`` returns at once where another one was quicker, and raises
-    :class:`ConfigError` where it cannot.
+    Several processes may do this for one server: ``start`` says whether it was needed or another one was quicker, and
+    raises :class:`ConfigError` where it cannot.
     """
     loop = asyncio.get_running_loop()
     pause_s, began = _FIRST_PAUSE_S, loop.time() - _WELL_S
@@ -31,11 +31,10 @@ async def keep_running(name: str, lives: Callable[[], bool], start: Callable[[],
         else:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        _log.error("an embedded server died and is started again", server=name)
         began = loop.time()
         try:
-            await start()
+            if await start():
+                took_s = round(loop.time() - began, 2)
+                _log.error("an embedded server had died and was started again", server=name, took_s=took_s)
         except ConfigError as error:
-            _log.error("an embedded server cannot be started", server=name, detail=str(error))
-        else:
-            _log.warning("an embedded server answers again", server=name, took_s=round(loop.time() - began, 2))
+            _log.error("an embedded server has died and cannot be started", server=name, detail=str(error))

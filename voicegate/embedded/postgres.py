@@ -111,9 +111,11 @@ async def keep_postgres(config: PostgresConfig) -> None:
     directory = config.directory.resolve()
     server = await asyncio.to_thread(_place, directory)
 
-    async def start() -> None:
+    async def start() -> bool:
         async with alone_in(directory, "PostgreSQL", config.start_timeout_s):
+            needed = not await asyncio.to_thread(_listens, server)
             await _answering(server, config)
+        return needed
 
     await keep_running("PostgreSQL", lambda: _listens(server), start)
 

@@ -81,9 +81,11 @@ async def keep_redis(config: RedisConfig) -> None:
         return
     directory = config.directory.resolve()
 
-    async def start() -> None:
+    async def start() -> bool:
         async with alone_in(directory, "Redis", config.start_timeout_s):
+            needed = not _is_running(directory)
             await _answering(config, directory)
+        return needed
 
     await keep_running("Redis", lambda: _is_running(directory), start)
 
