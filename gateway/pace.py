@@ -21,6 +21,9 @@ class PaceConfig:
     """Of the room that is left, taken in one second."""
     first: int = 50
     """New calls in a second while there are too few to learn from."""
+    when_late: int = 10
+    """New calls in a second after one in which the clock was late: a machine may stall for once, and where it goes on
+    being late none are taken soon."""
     least: int = 2
     """New calls in a second however little room is left: lateness has the last word."""
 
@@ -44,7 +47,7 @@ class Pace:
         was, whatever the reason."""
         config = self._config
         if late:
-            self._left = config.least
+            self._left = config.when_late
         elif calls < _FEW or busy <= 0:
             self._left = config.first
         else:

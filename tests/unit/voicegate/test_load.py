@@ -68,7 +68,7 @@ async def test_each_level_sheds_more_and_calm_brings_it_back() -> None:
         "", interims, doubts, full, speculation,
         speculation, full, full, doubts, doubts, interims, interims, "",
     ]  # fmt: skip
-    assert welcome == [50, *[2] * 12], "ten calls and half the core: room for seven, a quarter of it, but at least 2"
+    assert welcome == [50, *[10] * 4, *[2] * 8], "ten after a late second; half busy with ten calls: 2"
     assert [said.split(":")[0] for said in calls.told] == ["high load"] * 7 + ["the load is normal again"]
     assert [log["load"] for log in logs] == [
         "no_interims", "no_doubts", "full", "no_speculation", "full", "no_doubts", "no_interims", "normal"
