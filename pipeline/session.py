@@ -266,14 +266,14 @@ class Session:
         match edge:
             case VoiceBegan(first):
                 self._began_at = first
-                self._reporter.emit(SpeechStarted, audio_ms=_audio_ms(first))
+                self._reporter.emit(SpeechStarted, audio_ms=first * 1000 // PIPELINE_RATE_HZ)
                 self._deliver(SpeechBegan(now, self._listening.time_of(first), self._speaking.left_s))
                 self._watch_gap()
             case VoiceEnded(last):
                 until = self._listening.time_of(last)
                 voiced_s = (last - self._began_at) / PIPELINE_RATE_HZ
                 self._stamps = TurnStamps(until, now)
-                self._reporter.emit(SpeechStopped, audio_ms=_audio_ms(last))
+                self._reporter.emit(SpeechStopped, audio_ms=last * 1000 // PIPELINE_RATE_HZ)
                 self._deliver(SpeechEnded(now, until, voiced_s))
 
     def _watch_gap(self) -> None:
@@ -397,7 +397,3 @@ class Session:
         self._time_used.close()
         self._listening.close()
         self._answering.close()
-
-
-def _audio_ms(sample: int) -> int:
-    return sample * 1000 // PIPELINE_RATE_HZ
