@@ -40,8 +40,6 @@ class FarSide:
                 return web.Response(text='{"a": "\\ud800"}', content_type="application/json")
             case "compressed":
                 return web.Response(body=b"\x1f\x8b\x08", headers={"Content-Encoding": "gzip"})
-            case "shapes":
-                return web.json_response({"about": "this", "options": 3, "ask_again": "x", "implied": [], "price": 7})
             case "empty":
                 return web.Response(status=204)
             case _:

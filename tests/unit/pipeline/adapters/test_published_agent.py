@@ -1,7 +1,7 @@
 """An agent of its published configuration."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -79,10 +79,10 @@ ORDER = HttpTool(
 
 
 @asynccontextmanager
-async def server(asked: list[str]) -> AsyncIterator[str]:
+async def server(asked: list[str], answer: Mapping[str, Any] | None = None) -> AsyncIterator[str]:
     async def handle(request: web.Request) -> web.Response:
         asked.append(request.path)
-        return web.json_response({"spoken": "It is on its way."})
+        return web.json_response(answer or {"spoken": "It is on its way."})
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handle)
@@ -109,6 +109,15 @@ async def test_a_tool_that_only_reads_runs_before_the_turn_is_settled_after_its_
     assert kinds[:3] == [TextDelta, ToolCalled, ToolReturned]
     assert "".join(output.text for output in got if isinstance(output, TextDelta)) == "Let me look. It is on its way."
     assert asked == ["/status"]
+
+
+async def test_by_rules_an_answer_may_use_our_words_for_something_else() -> None:
+    other = {"about": "this", "options": 3, "ask_again": "x", "implied": [], "price": 7}
+    request = AgentRequest("s", (), "What is the status of my order?")
+    async with server([], other) as url, outward_http(private_hosts=True) as http:
+        teller = PublishedAgent("Teller", tools=[replace(ORDER, url=url, acts=False, filler="")])
+        got = await outputs([teller], Surroundings(HalfPastThree(), http), request)
+    assert "".join(output.text for output in got if isinstance(output, TextDelta)) == "The price is 7."
 
 
 async def test_a_tool_that_acts_waits_until_the_turn_is_settled() -> None:
