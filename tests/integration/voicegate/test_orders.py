@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import pytest
 from redis.asyncio import Redis
@@ -15,8 +16,8 @@ from gateway.phone.line_orders import PhoneOrders
 from gateway.phone.lines import PhoneLines
 from gateway.phone.messages import PhoneCall
 from pipeline.session_config import Engines, SessionConfig
-from sessions.keys import order_channel
-from sessions.order_line import Orders
+from sessions.keys import order_channel, order_key, session_keys
+from sessions.order_line import Orders, Request
 from sessions.orders import (
     DONE,
     End,
@@ -289,6 +290,34 @@ async def test_an_order_follows_a_call_that_moves(fleet: Fleet) -> None:
     moved.type_text("hello?")
     await asyncio.sleep(0.05)
     assert not of(second.process, TurnCommitted), "it is muted where it went"
+
+
+async def test_a_process_that_no_longer_has_the_call_says_so(fleet: Fleet) -> None:
+    gateway, _ = await fleet.begin("a"), await fleet.begin("b")
+    call = await gateway.process.attach()
+    record = session_keys("call").session
+    await fleet.redis.hset(record, "owner", "b")  # as it is read a moment before the call moves
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(fleet.orders.send("call", Say("Found you."), "moving", wait_s=5))
+        await asyncio.sleep(0.25)
+        assert not sending.done()
+        await fleet.redis.hset(record, "owner", "a")
+    assert sending.result() == DONE
+    await hears(call, lambda: of(gateway.process, ReplyFinished))
+
+
+async def test_what_nobody_waits_for_any_more_is_not_done(fleet: Fleet) -> None:
+    gateway = await fleet.begin("a")
+    call = await gateway.process.attach()
+    seconds, _ = await fleet.redis.time()
+    for order_id, until_s in (("late", seconds - 1), ("in time", seconds + 60)):
+        request = Request(order_id, "call", Say(f"I am {order_id}."), "nobody", until_s * 1000)
+        await fleet.redis.publish(order_channel("a"), msgspec.json.encode(request))
+    await hears(call, lambda: of(gateway.process, ReplyFinished))
+    assert [event.text for event in of(gateway.process, ReplyFinished)] == ["I am in time."]
+    assert [each async for each in fleet.redis.scan_iter(match=order_key("call", "*"))] == [
+        order_key("call", "in time").encode()
+    ]
 
 
 async def test_a_process_that_died_is_not_waited_for_long(fleet: Fleet, begin: Begin) -> None:
