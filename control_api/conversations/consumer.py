@@ -8,7 +8,7 @@ sessions that Redis still has: at the start, after every outage, and now and the
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from control_api.analytics.recent import Recent
 from control_api.analytics.rollup import roll_up
@@ -36,8 +37,11 @@ from voicegate.kernel.ids import SessionId
 from voicegate.kernel.telemetry import Telemetry
 
 ROUND_S = 0.05
-"""Shortest time between two looks: many events of many calls go into one transaction."""
+"""Shortest time between two looks at events: many of many calls go into one transaction. A call that begins does not
+wait for it."""
 _BLOCK_MS = 80
+_FIRST_MS = 30
+"""Wait for the first event of a call that has begun: longer than the gateway gathers events."""
 _PAGE_EVENTS = 1_000
 _LOOK_THROUGH_S = 60.0
 _LOST_S = 90.0
@@ -49,6 +53,10 @@ _RETRY_S = 0.5
 _SUFFIX = ":events"
 _log = structlog.get_logger(__name__)
 
+_Entries = list[tuple[bytes, dict[bytes, bytes]]]
+_Found = list[tuple[str, _Entries]]
+"""Entries by the stream they are of."""
+
 
 @dataclass(slots=True)
 class _Over:
@@ -58,6 +66,19 @@ class _Over:
     created_at: datetime
     nobodys: bool
     looked_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Belongings:
+    """Whose agents are, for calls that began together: each is asked for once, in one transaction."""
+
+    session: AsyncSession
+    known: dict[UUID, Belongs | None]
+
+    async def of(self, agent_id: UUID) -> Belongs | None:
+        if agent_id not in self.known:
+            self.known[agent_id] = await find_agent(self.session, agent_id)
+        return self.known[agent_id]
 
 
 class Consumer:
@@ -94,6 +115,7 @@ class Consumer:
         while True:
             try:
                 await self.round()
+                await self._rest()
                 away = False
             except (StateUnavailable, DatabaseAway) as error:
                 if not away:
@@ -106,7 +128,6 @@ class Consumer:
                 # Whatever it is, it must not take the API down, nor the gateway that may run beside it.
                 _log.exception("conversations failed")
                 await asyncio.sleep(_RETRY_S)
-            await asyncio.sleep(ROUND_S)
 
     async def round(self) -> None:
         """Take what is new, and store it.
@@ -158,7 +179,7 @@ class Consumer:
             if not over or int(seq or 0) != last
         ]
 
-    async def _open(self, session_id: str, *, again: bool = False) -> None:
+    async def _open(self, session_id: str, *, again: bool = False, belongings: _Belongings | None = None) -> None:
         """Follow the call, if it is anybody's. ``again``: it has just begun, whatever we know of its id."""
         over, now_s = self._over.get(session_id), self._clock.monotonic()
         followed = self._calls.get(session_id)
@@ -173,7 +194,7 @@ class Consumer:
         if over is not None and same and not again and (over.nobodys or record.status == "ended"):
             over.looked_s = now_s
             return
-        belongs = await self._belongs(record)
+        belongs = await self._belongs(record, belongings)
         if belongs is None:
             self._forget(session_id, record.created_at, nobodys=True)
             return
@@ -185,34 +206,79 @@ class Consumer:
         self._dirty[call.session_id] = call
         await self._write()
 
-    async def _belongs(self, record: SessionRecord) -> Belongs | None:
+    async def _belongs(self, record: SessionRecord, belongings: _Belongings | None) -> Belongs | None:
         try:
             agent_id = UUID(record.agent)
         except ValueError:
             return Belongs(self._home, None, None) if self._home else None
+        if belongings is not None:
+            return await belongings.of(agent_id)
         async with self._database.system() as session:
             return await find_agent(session, agent_id)
 
+    async def _rest(self) -> None:
+        """Let events gather for a while; a call that begins meanwhile is stored at once."""
+        until_s = self._clock.monotonic() + ROUND_S
+        while (left_s := until_s - self._clock.monotonic()) > 0:
+            streams = {**dict.fromkeys(self._silent(), "0-0"), BEGUN: self._begun}
+            await self._welcome(await self._wait(streams, max(1, round(left_s * 1000))))
+
     async def _read(self) -> None:
         """Wait a little for calls that begin and for events of any call, and fold them."""
-        streams: dict[Any, Any] = {
-            session_keys(session_id).events: f"{call.story.last_seq}-0" for session_id, call in self._calls.items()
-        }
-        streams[BEGUN] = self._begun
         by_key = {session_keys(session_id).events: call for session_id, call in self._calls.items()}
+        streams = {key: f"{call.story.last_seq}-0" for key, call in by_key.items()}
+        found = await self._wait({**streams, BEGUN: self._begun}, _BLOCK_MS)
+        silent = self._silent()
+        for key, entries in found:
+            if key != BEGUN and key not in silent:
+                self._fold(by_key[key], entries)
+        await self._welcome([each for each in found if each[0] == BEGUN or each[0] in silent])
+
+    async def _wait(self, streams: Mapping[str, str], block_ms: int | None) -> _Found:
+        """What the streams have after these entries, at once or within ``block_ms``."""
+        asked: dict[Any, Any] = dict(streams)
         try:
-            found = await self._client.xread(streams, count=_PAGE_EVENTS, block=_BLOCK_MS)
+            found = await self._client.xread(asked, count=_PAGE_EVENTS, block=block_ms)
         except AWAY as error:
             raise StateUnavailable(f"Redis is away: {type(error).__name__}") from error
-        for key, entries in cast(list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]], found):
-            if key.decode() == BEGUN:
-                for entry_id, fields in entries:
-                    self._begun = entry_id.decode()
-                    await self._open(fields[b"s"].decode(), again=True)
-            else:
-                self._fold(by_key[key.decode()], entries)
+        return [(key.decode(), entries) for key, entries in cast(list[tuple[bytes, _Entries]], found)]
 
-    def _fold(self, call: Kept, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    async def _welcome(self, found: _Found) -> None:
+        """Store calls that have just begun, with what they tell so far, before anything else and with as few questions
+        as can be: whoever looks for a call finds it. What follows from it, the ledger and the sums, comes with the next
+        write; should we die before, the call still counts as one that goes on, and is read again."""
+        if not found:
+            return
+        async with self._database.system() as session:
+            silent = self._silent()
+            begun = await self._open_all(session, [each for key, told in found if key == BEGUN for each in told])
+            spoke = [each for each in found if each[0] in silent]
+            silent |= begun
+            if begun:  # the first event follows in a moment
+                spoke += await self._wait(dict.fromkeys(begun, "0-0"), _FIRST_MS)
+            for key, told in spoke:
+                self._fold(silent[key], told)
+            shown = [call for call in silent.values() if call.story.last_seq and call.story.ended_at is None]
+            if shown:
+                await keep(session, sorted(shown, key=lambda call: call.session_id), self._clock.utc())
+
+    async def _open_all(self, session: AsyncSession, entries: _Entries) -> dict[str, Kept]:
+        """Follow those that begin; by their streams, those that are new."""
+        belongings, new = _Belongings(session, {}), {}
+        for entry_id, fields in entries:
+            self._begun, session_id = entry_id.decode(), fields[b"s"].decode()
+            await self._open(session_id, again=True, belongings=belongings)
+            call = self._calls.get(session_id)
+            if call is not None and call.story.last_seq == 0:
+                new[session_keys(session_id).events] = call
+        return new
+
+    def _silent(self) -> dict[str, Kept]:
+        """Calls that have told nothing yet, by their streams."""
+        calls = self._calls.items()
+        return {session_keys(session_id).events: call for session_id, call in calls if call.story.last_seq == 0}
+
+    def _fold(self, call: Kept, entries: _Entries) -> None:
         for entry_id, fields in entries:
             try:
                 event = decode(fields[b"e"])

@@ -160,7 +160,11 @@ async def test_a_call_that_was_taken_for_lost_and_goes_on_is_no_failure(world: W
     agent = await a_published_agent(world)
     async with calling(world, agent) as log:
         log.emit(started(log))
-        await found(world, log.record.id)
+
+        async def counted() -> bool:
+            return bool((await world.user().get(f"/analytics/summary?agentId={agent}")).body["calls"])
+
+        await until(counted)
         pessimist = await another_consumer(world)
         await pessimist._open(log.record.id)
         await pessimist._read()
