@@ -6,6 +6,7 @@ library to having all of the answer. Left out are streams, which last as long as
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 import time
@@ -20,6 +21,9 @@ from benchmarks.filled_database import BUSY_AGENTS, Filled
 
 API = "/api/v1"
 READS_A_WRITE = 3
+PATIENCE_S = 20.0
+NO_ANSWER = 0
+"""Status of a request that was given up."""
 _LONG = ("text/event-stream", "application/x-ndjson")
 CONFIGURATION = {"greeting": "Hello.", "knowledge": [{"topic": "hours", "text": "We open at nine."}]}
 _TURNS = [{"userText": f"question {n}", "agentText": f"answer {n}"} for n in range(10)]
@@ -135,9 +139,9 @@ async def send(target: Target, operations: Sequence[Operation], rate_hz: float, 
     headers = {"Authorization": f"Bearer {target.token}"}
     deck: list[Operation] = []
     shuffled = random.Random(1)
-    connector = aiohttp.TCPConnector(limit=100)
+    connector, patience = aiohttp.TCPConnector(limit=100), aiohttp.ClientTimeout(total=PATIENCE_S)
     async with (
-        aiohttp.ClientSession(target.url, headers=headers, connector=connector) as http,
+        aiohttp.ClientSession(target.url, headers=headers, connector=connector, timeout=patience) as http,
         asyncio.TaskGroup() as group,
     ):
         began = time.perf_counter()
@@ -158,6 +162,9 @@ async def send(target: Target, operations: Sequence[Operation], rate_hz: float, 
 async def _ask(http: aiohttp.ClientSession, operation: Operation, path: str, answers: Answers) -> None:
     headers = {"Idempotency-Key": str(uuid4())} if operation.method == "POST" else {}
     began = time.perf_counter()
-    async with http.request(operation.method, path, json=operation.body, headers=headers) as response:
-        await response.read()
-        answers.note(operation, response.status, (time.perf_counter() - began) * 1000)
+    status = NO_ANSWER
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+        async with http.request(operation.method, path, json=operation.body, headers=headers) as response:
+            await response.read()
+            status = response.status
+    answers.note(operation, status, (time.perf_counter() - began) * 1000)
