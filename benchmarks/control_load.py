@@ -107,10 +107,6 @@ def writes(target: Target) -> list[Operation]:
         Operation("POST", f"{published}/sessions", "agents.beginSession", body={}),
         Operation("POST", f"{API}/conversations", "conversations.create", body={"turns": _TURNS}),
         Operation("POST", f"{API}/credits/estimate", "credits.estimate", body={"seconds": 600}),
-        Operation(
-            "POST", f"{API}/conversations/{{conversationId}}/feedback", "conversations.giveFeedback", body={"rating": 5}
-        ),
-        Operation("POST", f"{API}/handoffs/{{handoffId}}/test", "handoffs.test", body={"text": "Hello"}),
         Operation("POST", f"{API}/credits/grants", "credits.grant", body={"amountMicro": 1_000, "reason": "bench"}),
     ]
 
