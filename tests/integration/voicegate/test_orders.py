@@ -306,18 +306,17 @@ async def test_a_process_that_no_longer_has_the_call_says_so(fleet: Fleet) -> No
     await hears(call, lambda: of(gateway.process, ReplyFinished))
 
 
-async def test_what_nobody_waits_for_any_more_is_not_done(fleet: Fleet) -> None:
+async def test_what_nobody_waits_for_any_more_is_not_done_and_nothing_twice(fleet: Fleet) -> None:
     gateway = await fleet.begin("a")
     call = await gateway.process.attach()
     seconds, _ = await fleet.redis.time()
-    for order_id, until_s in (("late", seconds - 1), ("in time", seconds + 60)):
+    for order_id, until_s in (("late", seconds - 1), ("in time", seconds + 60), ("in time", seconds + 60)):
         request = Request(order_id, "call", Say(f"I am {order_id}."), "nobody", until_s * 1000)
         await fleet.redis.publish(order_channel("a"), msgspec.json.encode(request))
-    await hears(call, lambda: of(gateway.process, ReplyFinished))
-    assert [event.text for event in of(gateway.process, ReplyFinished)] == ["I am in time."]
-    assert [each async for each in fleet.redis.scan_iter(match=order_key("call", "*"))] == [
-        order_key("call", "in time").encode()
-    ]
+    assert await fleet.send(Say("The last one.", interrupt=False)) == DONE
+    await hears(call, lambda: len(of(gateway.process, ReplyFinished)) >= 2)
+    assert [event.text for event in of(gateway.process, ReplyText)] == ["I am in time.", "The last one."]
+    assert not await fleet.redis.exists(order_key("call", "late"))
 
 
 async def test_a_process_that_died_is_not_waited_for_long(fleet: Fleet, begin: Begin) -> None:
