@@ -196,8 +196,8 @@ def _outages(result: Result) -> Iterator[Figure]:
     value = f"{judged['dropped']} of {judged['calls']} calls dropped, {judged['missing']} of {judged['events']} events "
     value += f"and {judged['different']} of {judged['turns']} turns lost; caught up after {slowest:.1f} s at most"
     value += f"; not within the time without {', '.join(late)}" if late else ""
-    names = ", ".join(each["name"] for each in result["outages"])
-    yield Figure(f"Under live calls {settings['outage_s']:g} s without {names}", value)
+    names = "; ".join(each["name"] for each in result["outages"])
+    yield Figure(f"Live calls, {settings['outage_s']:g} s each without {names}", value)
 
 
 def _ramp(result: Result) -> Iterator[Figure]:

@@ -154,7 +154,7 @@ def test_outages_have_their_row(tmp_path: Path) -> None:
     judged = Judged(12, 900, 40, 1, ("ws error 1",), 2, 0, 3)
     write_results(tmp_path / "a.json", machine("outages"), settings={"outage_s": 60.0}, outages=outages, judged=judged)
     assert rows(table(read_results(tmp_path))) == [
-        "| Under live calls 60 s without Redis, PostgreSQL | 1 of 12 calls dropped, 2 of 900 events and 3 of 40 turns "
+        "| Live calls, 60 s each without Redis; PostgreSQL | 1 of 12 calls dropped, 2 of 900 events and 3 of 40 turns "
         "lost; caught up after 1.2 s at most; not within the time without PostgreSQL |"
     ]
 
