@@ -311,7 +311,7 @@ async def test_what_nobody_waits_for_any_more_is_not_done_and_nothing_twice(flee
     call = await gateway.process.attach()
     seconds, _ = await fleet.redis.time()
     for order_id, until_s in (("late", seconds - 1), ("in time", seconds + 60), ("in time", seconds + 60)):
-        request = Request(order_id, "call", Say(f"I am {order_id}."), "nobody", until_s * 1000)
+        request = Request(order_id, "call", Say(f"I am {order_id}.", interrupt=False), "nobody", until_s * 1000)
         await fleet.redis.publish(order_channel("a"), msgspec.json.encode(request))
     assert await fleet.send(Say("The last one.", interrupt=False)) == DONE
     await hears(call, lambda: len(of(gateway.process, ReplyFinished)) >= 2)
