@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -97,6 +98,10 @@ class Orders:
     """A session's token is good for so long."""
     point: str = ""
     visit: int = 1
+    after_rounds: int = 0
+    """Without a point: die in the round after so many ..."""
+    delay_s: float = -1.0
+    """... so long after it began; negative: never."""
     disorder: bool = True
     sessions: bool = True
     """Make sessions that nobody calls."""
@@ -110,6 +115,8 @@ def work(orders: Orders) -> None:
     orphans.TOKEN_LIFETIME_S, orphans.SKEW_S = orders.token_s, 0.5  # type: ignore[misc, assignment]
     if orders.point:
         _arm(BY_NAME[orders.point], orders.visit)
+    elif orders.delay_s >= 0:
+        _arm_by_time(orders.after_rounds, orders.delay_s)
     asyncio.run(_work(orders))
 
 
@@ -198,6 +205,22 @@ def _arm(point: Point, visit: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(point.owner, point.function, _faulty(inner, point.when, visited))
+
+
+def _arm_by_time(after_rounds: int, delay_s: float) -> None:
+    """Die at any moment of a round: by rounds, so that something gets done on a slow machine too."""
+    inner, rounds = Consumer.round, 0
+
+    async def round_(self: Consumer) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == after_rounds + 1:
+            timer = threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+        await inner(self)
+
+    Consumer.round = round_  # type: ignore[method-assign]
 
 
 def _faulty(inner: Callable[..., Any], when: When, visited: Callable[[tuple[Any, ...]], None]) -> Callable[..., Any]:

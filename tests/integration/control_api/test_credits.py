@@ -13,6 +13,7 @@ from psycopg.errors import CheckViolation
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from benchmarks import ledger_error
 from control_api.credits.config import CreditsConfig
 from control_api.credits.orphans import Orphans, token_id
 from sessions.budget import BudgetShelf
@@ -38,31 +39,9 @@ async def balance(client: Client) -> Any:
 
 
 async def error_micro(world: World, organization_id: UUID) -> int:
-    """By how much the ledger is wrong: entries against nothing, balances, holds and usage, all in absolute terms."""
+    """By how much the ledger is wrong."""
     async with await psycopg.AsyncConnection.connect(world.owner_url) as connection:
-        rows = await connection.execute(ERROR.encode(), {"organization": organization_id})
-        row = await rows.fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-ERROR = """
-WITH entries AS (SELECT * FROM ledger_entries WHERE organization_id = %(organization)s),
-accounts AS (SELECT * FROM ledger_accounts WHERE organization_id = %(organization)s),
-holds AS (SELECT * FROM credit_holds WHERE organization_id = %(organization)s),
-used AS (SELECT hold_id, sum(cost_micro) AS micro FROM hold_usage WHERE organization_id = %(organization)s GROUP BY 1)
-SELECT
-  coalesce((SELECT sum(abs(micro)) FROM (SELECT sum(amount_micro) AS micro FROM entries GROUP BY transfer_id) AS t), 0)
-  + coalesce((SELECT sum(abs(balance_micro - coalesce((SELECT sum(amount_micro) FROM entries
-      WHERE account_id = accounts.id), 0))) FROM accounts), 0)
-  + coalesce((SELECT sum(abs(used_micro - coalesce(micro, 0))) FROM holds LEFT JOIN used ON hold_id = id), 0)
-  + abs(coalesce((SELECT sum(held_micro - used_micro) FROM holds), 0)
-      - coalesce((SELECT balance_micro FROM accounts WHERE kind = 'held'), 0))
-  + abs(coalesce((SELECT sum(micro) FROM used), 0)
-      - coalesce((SELECT balance_micro FROM accounts WHERE kind = 'spent'), 0))
-  + abs(coalesce((SELECT sum(micro) FROM used), 0) - coalesce((SELECT sum(cost_micro) FROM usage_days
-      WHERE organization_id = %(organization)s), 0))
-"""
+        return await ledger_error.error_micro(connection, organization_id)
 
 
 def used(log: SessionLog, seq: int, quantity: float, **other: Any) -> Usage:

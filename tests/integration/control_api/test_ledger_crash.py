@@ -17,7 +17,7 @@ from voicegate.embedded.redis import RedisConfig, embedded_redis
 async def test_kills_leave_no_error(postgres_url: str, template: str, tmp_path: Path) -> None:
     assert len(POINTS) >= 12
     async with a_database(postgres_url, template) as url, embedded_redis(RedisConfig(directory=tmp_path)) as redis_url:
-        found = await prove(url, redis_url, kills=6, calls=3, lives_s=1.0, waits_s=1.5)
+        found = await prove(url, redis_url, kills=6, calls=3)
         assert (found.error_micro, found.below_holds, found.open_holds) == (0, 0, 0), found
         assert found.kills == 6
         assert found.usage_events > 0
