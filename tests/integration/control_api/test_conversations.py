@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from control_api.conversations import consumer
 from control_api.conversations.consumer import Consumer
 from sessions.config import Config
 from sessions.journal import Journal
@@ -148,6 +149,23 @@ async def test_a_call_is_there_as_soon_as_it_begins(world: World) -> None:
             assert (shown["status"], shown["agentId"], shown["agentVersion"]) == ("active", agent, 1)
             log.emit(SessionEnded(session_id=log.record.id, seq=2, at=at(1), reason="client"))
     assert sorted(took)[2] < 0.4, took
+
+
+async def test_a_call_that_begins_does_not_wait_until_events_have_gathered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consumer rests for seconds; it is woken by a call, and rests on."""
+    monkeypatch.setattr(consumer, "ROUND_S", 4.0)
+    agent = await a_published_agent(world)
+    took = []
+    for _ in range(3):
+        async with calling(world, agent) as log:
+            began = SystemClock().monotonic()
+            log.emit(started(log))
+            await found(world, log.record.id)
+            took.append(SystemClock().monotonic() - began)
+            log.emit(SessionEnded(session_id=log.record.id, seq=2, at=at(1), reason="client"))
+    assert sorted(took)[1] < 2, took
 
 
 async def test_a_call_is_kept_with_its_turns(world: World) -> None:
