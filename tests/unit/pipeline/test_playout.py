@@ -560,6 +560,16 @@ def test_all_that_is_unheard_can_be_taken_back_however_far_the_peer_is_ahead() -
     assert np.array_equal(playout.take(), tone(FRAME))
 
 
+def test_a_phrase_that_ended_before_is_not_seen_again() -> None:
+    playout = opened(confirmed=True)
+    speak(playout, "one", tone(FRAME))
+    speak(playout, "two", tone(3 * FRAME))
+    ends = []
+    while playout.take() is not None:
+        ends.append(playout.at_phrase_end)
+    assert ends == [True, False, False, True]
+
+
 def test_the_end_of_a_phrase_is_seen_in_the_frame_that_holds_it() -> None:
     playout = opened(confirmed=True)
     speak(playout, "one", tone(FRAME + 100))

@@ -46,6 +46,16 @@ def test_a_peer_gets_no_more_ahead_than_allowed() -> None:
     assert one.room(9.0) == AHEAD_MS * MS
 
 
+def test_it_knows_when_there_will_be_room() -> None:
+    one = ear(marks=False)
+    assert one.room_at(100 * MS) == 0.0, "there always was"
+    one.sent(AHEAD_MS * MS, 5.0)
+    at = one.room_at(100 * MS)
+    assert abs(at - 5.1) < 0.001
+    assert one.room(at + 1e-6) == 100 * MS
+    assert one.room(at - 0.001) < 100 * MS
+
+
 def test_a_mark_that_is_still_out_holds_the_ear_back() -> None:
     one = ear()
     one.sent(100 * MS, 5.0)
