@@ -221,7 +221,7 @@ class Consumer:
         until_s = self._clock.monotonic() + ROUND_S
         while (left_s := until_s - self._clock.monotonic()) > 0:
             streams = {**dict.fromkeys(self._silent(), "0-0"), BEGUN: self._begun}
-            await self._welcome(await self._wait(streams, max(1, round(left_s * 1000))))
+            await self._welcome(await self._wait(streams, min(_BLOCK_MS, max(1, round(left_s * 1000)))))
 
     async def _read(self) -> None:
         """Wait a little for calls that begin and for events of any call, and fold them."""
