@@ -42,13 +42,11 @@ from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
 from sessions.notifications import NoticeBoard
 from sessions.order_line import Orders
-from sessions.sealing import Sealing
 from sessions.run_signs import RunSigns
+from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.telemetry import Telemetry
-
-
 
 _CANCEL_AGAIN_S = 1.0
 
