@@ -7,6 +7,7 @@ Read this before you edit:
 * Two things are independent and must stay so: the *utterance* (what the caller is saying, not yet committed) and the
   *reply* (what the agent is saying, released). A *speculation* is a reply to the utterance as it stands, not released.
 * A reply and a speculation never exist together, and never two of either: playout has room for one.
+* When the floor passes from one side to the other is decided here; how, stands in :mod:`pipeline.floor`.
 * No state lasts in silence longer than its bound. ``deadline`` says when the machine wants :class:`TimePassed`; the
   utterance's comes first, then the reply's, then the idle prompt's. Handling it must move it or end the state.
 * A new race is a new row in ``tests/unit/pipeline/test_turn.py`` first.
@@ -17,13 +18,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.backchannel import is_backchannel
+from pipeline.floor import Floor
 from pipeline.ports import Transcription
 from pipeline.turn_messages import (
     CallBegan,
     CallerMuted,
     CallerUnmuted,
-    CancelReply,
-    CommitTranscript,
     CommitTurn,
     DiscardTranscript,
     EndCall,
@@ -33,17 +33,12 @@ from pipeline.turn_messages import (
     LastWordsOrdered,
     MarkAnswered,
     MarkTranscript,
-    Notify,
     PausePlayout,
-    ReleaseReply,
     ReplyAudible,
     ReplyDrained,
     ReplyFailed,
-    ReplyKind,
     ReplyStarved,
     ReplyStopped,
-    ResumePlayout,
-    RevokeReply,
     SayFiller,
     SayOrdered,
     SpeechBegan,
@@ -60,8 +55,6 @@ from pipeline.turn_messages import (
 from pipeline.turn_state import Reply, TurnConfig, Utterance
 from voicegate.kernel.ids import ReplyId, TurnId
 
-_BY_AGENT: Final = frozenset({"answer", "greeting", "idle", "resume"})
-"""Kinds of reply that prove, once heard to the end, that agent and voice work."""
 _MATTERS_TO_THE_LAST: Final = (ReplyAudible, ReplyStarved, ReplyDrained, ReplyFailed, HungUp, TimePassed)
 """While last words are said, nothing else changes that the call ends with them."""
 
@@ -71,17 +64,9 @@ class TurnMachine:
 
     def __init__(self, config: TurnConfig | None = None, *, first_turn: int = 1) -> None:
         self._config = config or TurnConfig()
-        self._next_turn = first_turn
-        self._attempt = 0
+        self._floor = Floor(self._config, first_turn)
         self._mark = 0
-        self._utterance: Utterance | None = None
-        self._speculation: Reply | None = None
-        self._reply: Reply | None = None
-        self._paused = False
         self._orders: deque[str] = deque()
-        self._quiet_since: float | None = None
-        self._prompts = 0
-        self._failures = 0
         self._muted = False
         self._leaving = False
         self._ended = False
@@ -93,28 +78,28 @@ class TurnMachine:
         """When the machine wants :class:`TimePassed` at the latest; None while nothing is pending."""
         if self._ended:
             return None
-        if self._utterance:
-            return self._utterance.deadline(self._config, paused=self._paused)
-        if self._reply:
-            return self._reply.deadline(self._config)
-        if self._quiet_since is None or self._muted or not self._config.idle_s:
+        if self._floor.utterance:
+            return self._floor.utterance.deadline(self._config, paused=self._floor.paused)
+        if self._floor.reply:
+            return self._floor.reply.deadline(self._config)
+        if self._floor.quiet_since is None or self._muted or not self._config.idle_s:
             return None
-        return self._quiet_since + self._config.idle_s
+        return self._floor.quiet_since + self._config.idle_s
 
     @property
     def reply(self) -> ReplyId | None:
         """The reply that holds the floor."""
-        return self._reply.id if self._reply else None
+        return self._floor.reply.id if self._floor.reply else None
 
     @property
     def at_rest(self) -> bool:
         """Between two turns: nobody has the floor or is about to get it."""
-        return self._utterance is None and self._reply is None and not self._orders
+        return self._floor.utterance is None and self._floor.reply is None and not self._orders
 
     @property
     def pending_turn(self) -> TurnId:
         """The id that the next committed turn will have."""
-        return TurnId(self._next_turn)
+        return self._floor.pending_turn
 
     def handle(self, event: TurnEvent) -> list[TurnCommand]:
         """Take one event, return what is to be done, in order."""
@@ -122,8 +107,8 @@ class TurnMachine:
             return []
         commands = list(self._handle(event))
         self._ended = any(isinstance(command, EndCall) for command in commands)
-        if self._orders and not (self._ended or self._utterance or self._reply):
-            commands += self._speak(event.at, "say", self._orders.popleft())
+        if self._orders and not (self._ended or self._floor.utterance or self._floor.reply):
+            commands += self._floor.speak(event.at, "say", self._orders.popleft())
         return commands
 
     # --- events ---
@@ -139,17 +124,17 @@ class TurnMachine:
             case TextGiven(at, text, source):
                 yield from self._text_given(at, text, source)
             case CallBegan(at, opening):
-                self._quiet_since = at
+                self._floor.quiet_since = at
                 if opening:
-                    yield from self._speak(at, opening)
+                    yield from self._floor.speak(at, opening)
             case SayOrdered() | LastWordsOrdered() | CallerMuted() | CallerUnmuted():
                 yield from self._on_order(event)
             case ReplyStopped(at):
-                yield from self._drop_reply("stopped")
-                self._quiet_since, self._prompts = at, 0
+                yield from self._floor.drop("stopped")
+                self._floor.quiet_since, self._floor.prompts = at, 0
             case HungUp(_, reason):
-                yield from self._drop_reply("hung_up")
-                yield from self._record()
+                yield from self._floor.drop("hung_up")
+                yield from self._floor.record()
                 yield EndCall(reason)
             case _:
                 yield from self._time_passed(event)
@@ -157,7 +142,7 @@ class TurnMachine:
     def _on_voice(
         self, event: SpeechBegan | SpeechEnded | InterimHeard | MarkAnswered | TranscriptionFailed
     ) -> Iterator[TurnCommand]:
-        utterance = self._utterance
+        utterance = self._floor.utterance
         match event:
             case SpeechBegan(_, since, left_s):
                 yield from self._speech_began(since, left_s)
@@ -165,8 +150,8 @@ class TurnMachine:
                 yield from self._speech_ended(until, voiced_s)
             case InterimHeard(_, text):
                 words = len(text.split())
-                if self._paused and words >= self._config.barge_in_words and not is_backchannel(text):
-                    yield from self._take_floor()
+                if self._floor.paused and words >= self._config.barge_in_words and not is_backchannel(text):
+                    yield from self._floor.take()
             case MarkAnswered(at, mark, transcription):
                 if utterance and utterance.mark == mark and utterance.heard is None:
                     yield from self._marked(at, utterance, transcription)
@@ -176,8 +161,10 @@ class TurnMachine:
     def _on_reply(
         self, event: ReplyAudible | ReplyStarved | ReplyDrained | ReplyFailed | EndOrdered
     ) -> Iterator[TurnCommand]:
-        reply = next((one for one in (self._reply, self._speculation) if one and one.id == event.reply), None)
-        if reply is None or (reply is not self._reply and isinstance(event, ReplyStarved | ReplyDrained)):
+        reply = next(
+            (one for one in (self._floor.reply, self._floor.speculation) if one and one.id == event.reply), None
+        )
+        if reply is None or (reply is not self._floor.reply and isinstance(event, ReplyStarved | ReplyDrained)):
             return  # of an old reply, or of one that is held and so plays nothing
         match event:
             case ReplyAudible(_, _, filler):
@@ -186,12 +173,12 @@ class TurnMachine:
                 reply.end_reason = reason
             case ReplyFailed(at):
                 reply.failed = True
-                if reply is self._reply:
-                    yield from self._failed(at, reply)
+                if reply is self._floor.reply:
+                    yield from self._floor.failed(at, reply)
             case ReplyStarved(at):
                 reply.audible, reply.silent_since = False, at
             case _:
-                yield from self._drained(event, reply)
+                yield from self._floor.drained(event, reply)
 
     # --- an operator orders ---
 
@@ -199,42 +186,42 @@ class TurnMachine:
         match event:
             case SayOrdered(_, text, interrupt):
                 self._orders.append(text)
-                if interrupt and self._utterance is None:
-                    yield from self._drop_reply("replaced")
+                if interrupt and self._floor.utterance is None:
+                    yield from self._floor.drop("replaced")
             case LastWordsOrdered(at, text, reason):
                 yield from self._say_goodbye(at, text, reason)
             case CallerMuted():
                 self._muted = True
             case _:
-                self._muted, self._quiet_since, self._prompts = False, event.at, 0
+                self._muted, self._floor.quiet_since, self._floor.prompts = False, event.at, 0
 
     def _say_goodbye(self, at: float, text: str, reason: str) -> Iterator[TurnCommand]:
-        yield from self._drop_reply("replaced")
-        yield from self._record()
-        if self._utterance:
-            self._utterance = None
+        yield from self._floor.drop("replaced")
+        yield from self._floor.record()
+        if self._floor.utterance:
+            self._floor.utterance = None
             yield DiscardTranscript()
         self._orders.clear()
         self._leaving = True
-        yield from self._speak(at, "say", text, reason)
+        yield from self._floor.speak(at, "say", text, reason)
 
     # --- the caller speaks ---
 
     def _speech_began(self, since: float, left_s: float | None) -> Iterator[TurnCommand]:
-        yield from self._revoke()
-        reply, utterance = self._reply, self._utterance
+        yield from self._floor.revoke()
+        reply, utterance = self._floor.reply, self._floor.utterance
         if utterance is None:
             last_words = left_s is not None and left_s <= self._config.last_words_s
             answers = last_words or (reply is not None and reply.kind == "idle")
-            self._utterance = utterance = Utterance(since, since, over=reply is not None, answers=answers)
+            self._floor.utterance = utterance = Utterance(since, since, over=reply is not None, answers=answers)
         utterance.speaking, utterance.since, utterance.looked_at = True, since, since
         utterance.mark, utterance.heard, utterance.closing = 0, None, False
-        if reply and not self._paused:
-            self._paused = True
+        if reply and not self._floor.paused:
+            self._floor.paused = True
             yield PausePlayout()
 
     def _speech_ended(self, until: float, voiced_s: float) -> Iterator[TurnCommand]:
-        utterance = self._utterance
+        utterance = self._floor.utterance
         if utterance is None:  # music that was given up at last, or the rest of a turn that had gone on for too long
             yield DiscardTranscript()
         elif utterance.speaking:
@@ -248,23 +235,23 @@ class TurnMachine:
         return MarkTranscript(self._mark)
 
     def _marked(self, at: float, utterance: Utterance, heard: Transcription) -> Iterator[TurnCommand]:
-        over = utterance.over and not utterance.answers and self._reply is not None
+        over = utterance.over and not utterance.answers and self._floor.reply is not None
         noise = over and (is_backchannel(heard.text) or self._mumbled(utterance, heard))
         if noise or not heard.text.strip():
             yield from self._nothing_said(at, utterance)
             return
-        self._prompts = 0
+        self._floor.prompts = 0
         if utterance.speaking and not utterance.closing:
             return
         utterance.heard = heard
-        yield from self._take_floor()
+        yield from self._floor.take()
         endpoint = utterance.endpoint(heard, self._config)
         if at >= endpoint:
-            yield from self._commit(at, utterance, heard)
+            yield from self._floor.commit(at, utterance, heard)
         elif self._config.speculate:
-            self._speculation = self._new_reply("answer")
+            self._floor.speculation = self._floor.new_reply("answer")
             doubtful = endpoint - utterance.until > self._config.doubtful_s
-            yield StartReply(self._speculation.id, "answer", heard.text, heard.confidence, doubtful)
+            yield StartReply(self._floor.speculation.id, "answer", heard.text, heard.confidence, doubtful)
 
     def _mumbled(self, utterance: Utterance, heard: Transcription) -> bool:
         """So short and so unclear that it was hardly a word: a cough makes such text."""
@@ -273,157 +260,51 @@ class TurnMachine:
 
     def _nothing_said(self, at: float, utterance: Utterance) -> Iterator[TurnCommand]:
         """A cough, a listening noise, a slammed door, music: as if it had not been."""
-        self._utterance = None
+        self._floor.utterance = None
         yield DiscardTranscript()
-        if self._reply:
-            yield from self._resume(at, self._reply)
+        if self._floor.reply:
+            yield from self._floor.resume(at, self._floor.reply)
         elif utterance.closing:
-            yield from self._speak(at, "unheard")
+            yield from self._floor.speak(at, "unheard")
         elif utterance.took_floor:
-            yield from self._prompt(at, "unheard")
+            yield from self._floor.prompt(at, "unheard")
 
     def _transcription_failed(self, event: TranscriptionFailed) -> Iterator[TurnCommand]:
         """Of no matter while the caller goes on: the next mark will tell."""
-        utterance = self._utterance
+        utterance = self._floor.utterance
         if utterance and utterance.heard is None and (utterance.closing or not utterance.speaking):
             yield from self._not_understood(event.at, utterance)
 
     def _not_understood(self, at: float, utterance: Utterance) -> Iterator[TurnCommand]:
         """Speech to text gave no answer."""
-        if self._reply and (not utterance.over or utterance.voiced_s < self._config.cough_s):
+        if self._floor.reply and (not utterance.over or utterance.voiced_s < self._config.cough_s):
             yield from self._nothing_said(at, utterance)
             return
-        self._utterance = None
-        yield from self._drop_reply("barge_in")
+        self._floor.utterance = None
+        yield from self._floor.drop("barge_in")
         yield DiscardTranscript()
-        yield from self._fail(at, "unheard")
+        yield from self._floor.fail(at, "unheard")
 
     def _flushed(self, at: float) -> Iterator[TurnCommand]:
-        utterance = self._utterance
+        utterance = self._floor.utterance
         if utterance is None:
-            if self._reply is None:
-                yield from self._speak(at, "unheard")
+            if self._floor.reply is None:
+                yield from self._floor.speak(at, "unheard")
             return
         utterance.closing = True
         if utterance.speaking:
             yield from self._speech_ended(at, at - utterance.since)
         elif utterance.heard:
-            yield from self._commit(at, utterance, utterance.heard)
+            yield from self._floor.commit(at, utterance, utterance.heard)
 
     def _text_given(self, at: float, text: str, source: TurnSource) -> Iterator[TurnCommand]:
-        yield from self._drop_reply("replaced")
-        yield from self._record()
-        self._prompts = 0
-        reply = self._new_reply("answer")
+        yield from self._floor.drop("replaced")
+        yield from self._floor.record()
+        self._floor.prompts = 0
+        reply = self._floor.new_reply("answer")
         yield StartReply(reply.id, "answer", text)
         yield CommitTurn(reply.id.turn, text, source)
-        yield from self._release(at, reply)
-
-    # --- the floor changes hands ---
-
-    def _take_floor(self) -> Iterator[TurnCommand]:
-        """The caller's words, or their length, end the reply they were said over."""
-        if self._utterance and self._reply:
-            self._utterance.took_floor = True
-        yield from self._drop_reply("barge_in")
-
-    def _commit(self, at: float, utterance: Utterance, heard: Transcription) -> Iterator[TurnCommand]:
-        yield from self._take_floor()
-        reply, self._speculation, self._utterance = self._speculation, None, None
-        yield CommitTranscript(utterance.mark)
-        if reply and reply.failed:
-            yield RevokeReply(reply.id)
-            reply = None
-        if reply is None:
-            reply = self._new_reply("answer")
-            yield StartReply(reply.id, "answer", heard.text, heard.confidence)
-        yield CommitTurn(reply.id.turn, heard.text, "speech", heard.confidence)
-        yield from self._release(at, reply)
-
-    def _record(self) -> Iterator[TurnCommand]:
-        """What the caller said and was understood stays said, although no reply of its own follows."""
-        yield from self._revoke()
-        utterance = self._utterance
-        if utterance and utterance.heard:
-            self._utterance = None
-            yield CommitTranscript(utterance.mark)
-            yield CommitTurn(self.pending_turn, utterance.heard.text, "speech", utterance.heard.confidence)
-            self._next_turn += 1
-
-    def _release(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
-        self._reply, self._next_turn = reply, reply.id.turn + 1
-        reply.silent_since = at
-        yield ReleaseReply(reply.id)
-        if self._utterance:
-            self._utterance.over = False
-            if self._utterance.speaking:
-                self._paused = True
-                yield PausePlayout()
-
-    def _speak(
-        self, at: float, kind: ReplyKind, text: str = "", end_reason: str | None = None
-    ) -> Iterator[TurnCommand]:
-        """The agent takes the floor of its own accord; with ``end_reason`` the call ends with it."""
-        reply = self._new_reply(kind)
-        reply.end_reason = end_reason
-        yield StartReply(reply.id, kind, text)
-        yield from self._release(at, reply)
-
-    def _drop_reply(self, reason: str) -> Iterator[TurnCommand]:
-        reply, self._reply, self._paused = self._reply, None, False
-        if reply:
-            yield CancelReply(reply.id, reason)
-
-    def _resume(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
-        if self._paused:
-            self._paused, reply.silent_since = False, at
-            yield ResumePlayout()
-
-    def _revoke(self) -> Iterator[TurnCommand]:
-        speculation, self._speculation = self._speculation, None
-        if speculation:
-            yield RevokeReply(speculation.id)
-
-    def _new_reply(self, kind: ReplyKind) -> Reply:
-        self._attempt += 1
-        return Reply(ReplyId(self.pending_turn, self._attempt), kind)
-
-    # --- the agent speaks ---
-
-    def _drained(self, event: ReplyDrained, reply: Reply) -> Iterator[TurnCommand]:
-        self._reply, self._paused, self._quiet_since = None, False, event.at
-        if reply.end_reason is not None:
-            yield EndCall(reply.end_reason)
-        elif (
-            reply.failed and self._utterance
-        ):  # nothing is said over the caller; but if it was a cough, something must be
-            self._failures += 1
-            self._utterance.took_floor = True
-        elif reply.failed:
-            yield from self._fail(event.at, "apology")
-        elif reply.kind in _BY_AGENT:
-            self._failures = 0
-
-    def _failed(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
-        """What plays still plays, and while the caller speaks nothing is said; then the reply's deadline is due."""
-        if self._utterance is None and not reply.audible:
-            yield from self._give_up(at, reply)
-
-    def _give_up(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
-        """The reply failed and plays nothing: say so, or end if even that fails."""
-        yield from self._drop_reply("failed")
-        if reply.end_reason is not None:
-            yield EndCall(reply.end_reason)
-        else:
-            yield from self._fail(at, "apology")
-
-    def _fail(self, at: float, kind: ReplyKind) -> Iterator[TurnCommand]:
-        self._failures += 1
-        if self._failures > self._config.failures:
-            yield Notify("provider_failed", "too many failures in a row; the call ends")
-            yield EndCall("provider_failed")
-        else:
-            yield from self._speak(at, kind)
+        yield from self._floor.release(at, reply)
 
     # --- time ---
 
@@ -431,18 +312,18 @@ class TurnMachine:
         at, due = event.at, self.deadline
         if due is None or at < due:
             return
-        if self._utterance:
-            yield from self._waited(at, self._utterance)
-        elif self._reply:
-            yield from self._still_silent(at, self._reply)
+        if self._floor.utterance:
+            yield from self._waited(at, self._floor.utterance)
+        elif self._floor.reply:
+            yield from self._still_silent(at, self._floor.reply)
         else:
-            yield from self._prompt(at, "idle")
+            yield from self._floor.prompt(at, "idle")
 
     def _waited(self, at: float, utterance: Utterance) -> Iterator[TurnCommand]:
         if utterance.heard:
-            yield from self._commit(at, utterance, utterance.heard)
-        elif utterance.speaking and utterance.over and self._paused:
-            yield from self._take_floor()
+            yield from self._floor.commit(at, utterance, utterance.heard)
+        elif utterance.speaking and utterance.over and self._floor.paused:
+            yield from self._floor.take()
         elif utterance.speaking and not utterance.closing:
             utterance.looked_at = at
             utterance.closing = at >= utterance.began + self._config.turn_s
@@ -452,18 +333,8 @@ class TurnMachine:
 
     def _still_silent(self, at: float, reply: Reply) -> Iterator[TurnCommand]:
         if reply.failed or reply.fillers >= self._config.fillers:
-            yield from self._give_up(at, reply)
+            yield from self._floor.give_up(at, reply)
             return
         yield SayFiller(reply.id, reply.fillers)
         reply.fillers += 1
         reply.silent_since = at
-
-    def _prompt(self, at: float, kind: ReplyKind) -> Iterator[TurnCommand]:
-        """Nobody answers: ask, at last say goodbye, and end even if noise talks over that."""
-        self._prompts += 1
-        if self._prompts <= self._config.idle_prompts:
-            yield from self._speak(at, kind)
-        elif self._prompts == self._config.idle_prompts + 1:
-            yield from self._speak(at, "farewell", end_reason="idle")
-        else:
-            yield EndCall("idle")
