@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,7 @@ from control_api.tools.port import ToolCalls
 from sessions.agents import AgentShelf
 from sessions.budget import BudgetShelf
 from sessions.config import Config as StateConfig
-from sessions.connection import AWAY, open_client
+from sessions.connection import AWAY, end, open_client
 from sessions.notifications import NoticeBoard
 from sessions.order_line import Orders
 from sessions.run_signs import RunSigns
@@ -47,8 +47,6 @@ from sessions.sealing import Sealing
 from sessions.store import Store
 from voicegate.kernel.clock import Clock
 from voicegate.kernel.telemetry import Telemetry
-
-_CANCEL_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +168,6 @@ async def open_parts(config: ControlConfig, around: Surroundings) -> AsyncIterat
             sealing=around.sealing,
             ice_servers=around.ice_servers,
         )
-
-
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel them until they have ended: Redis' client sends by asyncio.wait_for, which in Python 3.11 forgets a
-    cancellation that comes at the moment when what it waits for is done."""
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
 
 
 async def _not_used() -> bool:

@@ -1,6 +1,7 @@
 """The way to Redis: clients with short timeouts, and one table of their errors."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -13,6 +14,8 @@ from voicegate.kernel.errors import ConfigError, StateUnavailable
 
 _CONNECTIONS = 32
 """More commands at once than this wait for their turn."""
+
+_CANCEL_AGAIN_S = 0.2
 
 AWAY = (RedisError, OSError, TimeoutError)
 """What a client raises when Redis cannot be used."""
@@ -50,3 +53,13 @@ def state_errors() -> Iterator[None]:
         yield
     except AWAY as error:
         raise StateUnavailable(f"Redis is away: {error or type(error).__name__}") from error
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks that wait in Redis until they have ended: its client sends by ``asyncio.wait_for``, which in Python
+    3.11 forgets a cancellation that comes at the moment when what it waits for is done."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)

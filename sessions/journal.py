@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sessions import scripts
 from sessions.config import Config
-from sessions.connection import AWAY
+from sessions.connection import AWAY, end
 from sessions.lease import Keeper, Lease, Leases
 from sessions.log import OnLost, SessionLog, Write
 from sessions.model import SessionRecord, TranscriptEntry
@@ -85,9 +85,11 @@ class Journal:
         try:
             await self._drain()
         finally:
-            if self._writing is not None:
-                self._writing.cancel()
-            await self._tasks.__aexit__(kind, error, trace)
+            try:
+                if self._writing is not None:
+                    await end([self._writing])
+            finally:
+                await self._tasks.__aexit__(kind, error, trace)
 
     @property
     def away(self) -> bool:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from sessions import scripts
 from sessions.config import Config
-from sessions.connection import AWAY, state_errors
+from sessions.connection import AWAY, end, state_errors
 from sessions.keys import BEGUN, LIVE, session_keys
 from voicegate.kernel.errors import RefusedCall
 from voicegate.kernel.ids import SessionId
@@ -69,9 +69,11 @@ class Leases:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        try:
+            if self._renewing is not None:
+                await end([self._renewing])
+        finally:
+            await self._tasks.__aexit__(kind, error, trace)
 
     async def acquire(self, session_id: SessionId, *, steal: bool = False) -> Lease:
         """Own the session. From its return on, no earlier owner can write to it any more.

@@ -19,7 +19,7 @@ from redis.asyncio.client import PubSub
 
 from sessions import scripts
 from sessions.config import Config
-from sessions.connection import AWAY, state_errors
+from sessions.connection import AWAY, end, state_errors
 from sessions.keys import order_answer_key, order_channel, order_key, session_keys
 from sessions.orders import KEY_REUSED, NO_ANSWER, NOT_LIVE, Order, Outcome, Transfer
 from voicegate.kernel.clock import Clock
@@ -178,9 +178,11 @@ class OrderLine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        try:
+            if self._listening is not None:
+                await end([self._listening])
+        finally:
+            await self._tasks.__aexit__(kind, error, trace)
 
     async def _listen_forever(self) -> None:
         while True:

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from control_api.agent_runs.runner import RunFailed, Runner
 from control_api.db.models.agents import AgentRun
-from control_api.opening import end
+from sessions.connection import end
 from sessions.run_signs import RunSigns
 from tests.integration.control_api.api import World
 from tests.integration.control_api.test_conversations import a_published_agent, until

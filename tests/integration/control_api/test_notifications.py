@@ -15,8 +15,8 @@ from control_api.notifications import hub as hubs
 from control_api.notifications import socket as endpoint
 from control_api.notifications.announcer import Announcer
 from control_api.notifications.hub import Hub
-from control_api.opening import end
 from control_api.server import MOST_MESSAGE_BYTES
+from sessions.connection import end
 from sessions.notifications import NoticeBoard, Posted
 from tests.integration.control_api.api import Client, World
 from tests.integration.control_api.test_conversations import a_published_agent, calling, found, started

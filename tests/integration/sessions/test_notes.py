@@ -48,7 +48,7 @@ async def test_a_token_is_spent_once_and_forgotten_after_its_time(notes: SharedN
     spent = await asyncio.gather(*(notes.spend("t", expires) for _ in range(20)))
     assert sorted(spent) == [False] * 19 + [True]
     left_ms = await client.pttl("voicegate:spent:t")
-    assert 25_000 < left_ms <= 36_000
+    assert 80_000 < left_ms <= 91_000, "30 s of its own, and a minute more"
 
 
 async def test_without_redis_nothing_is_known(notes: SharedNotes, client: Redis) -> None:
