@@ -1,7 +1,7 @@
 """JSON as it goes over the wire: camelCase, times in UTC with a Z, unknown fields refused."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -52,3 +52,10 @@ class Page(Shown, Generic[T]):
     next_cursor: str | None = Field(
         default=None, description="Send it as `cursor` for the next page; null: this was the last."
     )
+
+
+def event_stream(description: str) -> dict[int | str, dict[str, Any]]:
+    """The answer 200 of an operation that gives Server-Sent Events; the schema is that of one event."""
+    parts = {name: {"type": "string"} for name in ("id", "event", "data")}
+    one = {"type": "object", "properties": parts, "required": ["data"]}
+    return {200: {"description": description, "content": {"text/event-stream": {"schema": one}}}}

@@ -34,6 +34,7 @@ from control_api.wire import Page
 router = APIRouter(prefix="/agents", tags=["agents"])
 
 AgentId = Annotated[UUID, Path(alias="agentId")]
+Version = Annotated[int, Path(ge=1, le=2_147_483_647)]
 
 YAML = "application/yaml"
 _MUCH_YAML = (YAML, "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -156,7 +157,7 @@ async def versions(parts: Parts, caller: CallerDep, agent_id: AgentId, paging: P
 
 
 @guarded(router.get, "/{agentId:uuid}/versions/{version}", "agents:read", errors=(404,))
-async def version(parts: Parts, caller: CallerDep, agent_id: AgentId, version: int) -> VersionShown:
+async def version(parts: Parts, caller: CallerDep, agent_id: AgentId, version: Version) -> VersionShown:
     """One version."""
     async with parts.database.organization(caller.organization_id) as session:
         return version_shown(await _service(parts, caller, session).version(agent_id, version))

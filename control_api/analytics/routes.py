@@ -24,15 +24,14 @@ from control_api.analytics.service import AnalyticsService, Bucket
 from control_api.identity.caller import Caller
 from control_api.operations import CallerDep, guarded
 from control_api.parts import ControlParts, Parts
+from control_api.wire import event_stream
 
 router = APIRouter(prefix="/analytics", tags=["analytics"])
 performance_router = APIRouter(prefix="/agents", tags=["agents"])
 
 READ = "analytics:read"
 AgentFilter = Annotated[UUID | None, Query(alias="agentId", description="Only calls to this agent.")]
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Figures.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
+_STREAM = event_stream("Figures.")
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The calls.",

@@ -1,6 +1,6 @@
 """``POST /agents/{id}/chat``: an agent, in writing."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
@@ -13,13 +13,12 @@ from control_api.chat.schemas import ChatGiven
 from control_api.chat.streaming import EventStream
 from control_api.operations import CallerDep, guarded
 from control_api.parts import Parts
+from control_api.wire import event_stream
 
 router = APIRouter(prefix="/agents", tags=["agents"])
 
 AgentId = Annotated[UUID, Path(alias="agentId")]
-_EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
+_EVENTS = event_stream("Events.")
 
 
 @guarded(

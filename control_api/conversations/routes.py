@@ -27,7 +27,7 @@ from control_api.once import Answer, OnceDep
 from control_api.operations import CallerDep, guarded
 from control_api.paging import PagingDep
 from control_api.parts import ControlParts, Parts
-from control_api.wire import Page
+from control_api.wire import Page, event_stream
 from voicegate.kernel.ids import SessionId
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
@@ -41,9 +41,7 @@ _TEXTS: dict[int | str, dict[str, Any]] = {
         "content": {"text/plain": {"schema": {"type": "string"}}, "text/vtt": {"schema": {"type": "string"}}},
     }
 }
-_EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
+_EVENTS = event_stream("Events.")
 
 
 @guarded(router.get, "", "conversations:read", errors=(404,))
