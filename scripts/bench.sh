@@ -24,3 +24,4 @@ run webrtc webrtc
 run webrtc-impaired webrtc_impaired
 run webrtc-latency webrtc_latency
 "$python" scripts/figures.py
+"$python" scripts/scaling.py
