@@ -73,6 +73,15 @@ def test_chunks_are_put_into_order() -> None:
     assert protocol.receive_text(chunk(None, b"\5")) == (Audio(b"\5"),)
 
 
+def test_a_field_of_another_kind_costs_no_audio() -> None:
+    """It is read with care: what cannot be a time is none."""
+    protocol = protocol_for()
+    protocol.receive_text(START)
+    odd = json.loads(chunk(1, b"\1"))
+    odd["media"]["timestamp"] = {"seconds": 3}
+    assert protocol.receive_text(json.dumps(odd)) == (Audio(b"\1"),)
+
+
 def test_what_we_send() -> None:
     protocol = protocol_for()
     assert protocol.receive_text('{"event":"connected","version":"1.0.0"}') == (Ignored("connected"),)
