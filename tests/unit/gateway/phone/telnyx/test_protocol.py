@@ -79,7 +79,7 @@ def test_a_field_of_another_kind_costs_no_audio() -> None:
     protocol.receive_text(START)
     odd = json.loads(chunk(1, b"\1"))
     odd["media"]["timestamp"] = {"seconds": 3}
-    assert protocol.receive_text(json.dumps(odd)) == (Audio(b"\1"),)
+    assert list(protocol.receive_text(json.dumps(odd))) == [Audio(b"\1")]
 
 
 def test_what_we_send() -> None:
