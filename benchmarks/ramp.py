@@ -44,8 +44,8 @@ _PATIENCE_S = 3.0
 _BETWEEN_S = 6.0
 """From one stage to the next: the load level falls, and what was said last is worked off."""
 _LATE_MS = "60"
-"""``VOICEGATE_LATE_MS``. The question is when answers take a second, not when the gateway would rather have nobody else on
-its one core: it sheds, and refuses, later than by default."""
+"""``VOICEGATE_LATE_MS``. The question is when answers take a second, not when the gateway would rather have nobody else
+on its one core: it sheds, and refuses, later than by default."""
 
 
 @dataclass(frozen=True, slots=True)
