@@ -71,6 +71,7 @@ _SPECIAL: Mapping[str, str] = {
     "token_families.revoked_at": "NULL::timestamptz",
     "token_families.expires_at": "now() + interval '30 days'",
     "usage_days.stage": "(ARRAY['stt', 'agent', 'tts'])[n % 3 + 1]",
+    "usage_days.provider": "(ARRAY['moonshine', 'local', 'flite'])[n % 3 + 1]",
     "hold_usage.stage": "(ARRAY['stt', 'agent', 'tts'])[n % 3 + 1]",
     "hold_usage.cost_micro": "n % 1000",
     "ledger_entries.amount_micro": "0",

@@ -10,11 +10,11 @@ and Redis have the others. No number of calls is configured: the gateway learns 
     Calls when the gateway was too late to take new ones, or took none for some seconds, while people kept coming; or
     ``--capacity``.
 ``before``
-    Seven tenths of the capacity.
+    Rather more than half of the capacity: with more, the gateway sheds of itself.
 ``overload``
     ``--times`` the capacity want to talk for ``--seconds``; who is refused tries again after some five seconds.
 ``after``
-    Seven tenths again. Normal is when nothing is shed and nobody was refused any more.
+    As many again. Normal is when nothing is shed and nobody was refused any more.
 ``refusal``
     From the beginning of the connection to the whole answer (503, or the webhook's busy tone).
 ``latency``
@@ -56,7 +56,7 @@ REFUSED_WITHIN_MS, WORSE, NORMAL_WITHIN_S = 200.0, 0.10, 10.0
 CLIENTS = 2
 _LATE_MS = "15"
 """The gateway's own choice."""
-_USUAL = 0.7
+_USUAL = 0.55
 """Of the capacity, before and after."""
 _MORE_A_SECOND = 8
 _WARM_S, _SETTLE_S = 8.0, 12.0

@@ -1,11 +1,11 @@
 """What is read of the sums. Every method works in the caller's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -126,8 +126,9 @@ class AnalyticsService:
 
     async def costs(self) -> Costs:
         rows = await self._usage()
+        by_stage = [row for row in rows if row.stage is not None and row.provider is None]
         sums = await self._sums(CALLS, SECONDS)
-        cost, calls = sum(row.cost_micro for row in rows), total(sums, CALLS)
+        cost, calls = sum(row.cost_micro for row in by_stage), total(sums, CALLS)
         milliseconds = total(sums, SECONDS)
         return Costs(
             **self._days(),
@@ -135,10 +136,10 @@ class AnalyticsService:
             calls=calls,
             cost_per_call_micro=cost // calls if calls else None,
             cost_per_minute_micro=cost * 60_000 // milliseconds if milliseconds else None,
-            by_agent=_grouped(rows, lambda row: {"agent_id": row.agent_id}),
-            by_stage=_grouped(rows, lambda row: {"stage": row.stage}),
-            by_provider=_grouped(rows, lambda row: {"stage": row.stage, "provider": row.provider}),
-            by_day=_grouped(rows, lambda row: {"day": row.day}),
+            by_agent=[row for row in rows if row.agent_id is not None],
+            by_stage=by_stage,
+            by_provider=[row for row in rows if row.provider is not None],
+            by_day=[row for row in rows if row.day is not None],
         )
 
     async def performance(self) -> Performance:
@@ -188,16 +189,23 @@ class AnalyticsService:
             conditions.append(AnalyticsSum.agent_id == self._agent_id)
         return conditions
 
-    async def _usage(self) -> Sequence[Any]:
-        group = (UsageDay.agent_id, UsageDay.day, UsageDay.stage, UsageDay.provider)
-        wanted = select(*group, func.sum(UsageDay.cost_micro).label("cost_micro")).where(
-            UsageDay.organization_id == self._organization_id,
-            UsageDay.day >= self._period.since,
-            UsageDay.day <= self._period.until,
+    async def _usage(self) -> list[CostRow]:
+        """Grouped in four ways at once; the columns by which a row is not grouped are null."""
+        agent, day, stage, provider = UsageDay.agent_id, UsageDay.day, UsageDay.stage, UsageDay.provider
+        ways = func.grouping_sets(tuple_(agent), tuple_(day), tuple_(stage), tuple_(stage, provider))
+        wanted = (
+            select(agent, day, stage, provider, func.sum(UsageDay.cost_micro).label("cost_micro"))
+            .where(
+                UsageDay.organization_id == self._organization_id,
+                UsageDay.day >= self._period.since,
+                UsageDay.day <= self._period.until,
+            )
+            .group_by(ways)
+            .order_by(agent, day, stage, provider)
         )
         if self._agent_id is not None:
-            wanted = wanted.where(UsageDay.agent_id == self._agent_id)
-        return (await self._session.execute(wanted.group_by(*group))).all()
+            wanted = wanted.where(agent == self._agent_id)
+        return [CostRow(**row) for row in (await self._session.execute(wanted)).mappings()]
 
 
 def _point(moment: datetime, sums: Sums) -> Point:
@@ -226,11 +234,3 @@ def _shares(by_agent: dict[UUID, dict[tuple[str, str], int]], measure: str) -> l
         )
         for agent_id, count, turns in sorted(found, key=lambda each: (-each[1], each[0]))
     ]
-
-
-def _grouped(rows: Sequence[Any], by: Callable[[Any], dict[str, Any]]) -> list[CostRow]:
-    sums: dict[tuple[Any, ...], tuple[dict[str, Any], int]] = {}
-    for row in rows:
-        name = by(row)
-        sums[tuple(name.values())] = name, sums.get(tuple(name.values()), (name, 0))[1] + int(row.cost_micro)
-    return [CostRow(**name, cost_micro=cost) for _, (name, cost) in sorted(sums.items())]

@@ -5,6 +5,7 @@ security), or as ourselves (``voicegate_system``, for logging in and background 
 ``set_config(..., true)``, which ends with the transaction, so that a transaction pooler may stand in between.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ class DatabaseConfig:
     recycle_s: int = 300
     wait_s: float = 3.0
     """Longest wait for a connection of the pool."""
+    turn_s: float = 0.3
+    """... of which so long for one of the ``pool_size`` that are kept: making one that is thrown away after its
+    transaction costs more than most transactions."""
     answer_s: float = 2.0
     """Longest wait for a connection to be made (libpq knows no shorter one), and for the first answer on one."""
     statement_timeout_ms: int = 5_000
@@ -89,6 +93,7 @@ class Database:
             time_statements(self._engine.sync_engine, clock or SystemClock(), telemetry)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
         self._timeout = str(config.statement_timeout_ms)
+        self._turns, self._turn_s = asyncio.Semaphore(config.pool_size), config.turn_s
 
     async def aclose(self) -> None:
         await self._engine.dispose()
@@ -127,13 +132,27 @@ class Database:
         values = {"role": role, "organization": organization, "timeout": self._timeout}
         try:
             with database_errors():
-                async with self._sessions.begin() as session:
+                async with self._turn(), self._sessions.begin() as session:
                     await self._open(session, values)
                     yield session
         except DatabaseAway as away:
             if away.lost:
                 self.breaker.failed()
             raise
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the connections that are kept, if one is free soon; else the pool makes one more."""
+        try:
+            async with asyncio.timeout(self._turn_s):
+                await self._turns.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _open(self, session: AsyncSession, values: dict[str, str]) -> None:
         try:
