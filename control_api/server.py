@@ -56,6 +56,7 @@ async def serve(application: FastAPI, config: ControlConfig, tasks: asyncio.Task
         log_config=None,
         access_log=False,
         lifespan="off",
+        http="httptools",
         ws="websockets-sansio",
         ws_max_size=MOST_MESSAGE_BYTES,
         ws_ping_interval=_PING_S,
