@@ -254,7 +254,7 @@ class Answering:
             return
         run.when_released(
             lambda: self._reporter.emit(
-                Usage, run.id.turn, stage=stage, provider=provider, quantity=quantity, unit=unit
+                Usage, run.id.turn, stage=stage, provider=provider, quantity=float(quantity), unit=unit
             )
         )
 

@@ -13,7 +13,7 @@ from tests.integration.voicegate.conftest import Begin, Process
 from voicegate.call import Call
 from voicegate.embedded.redis import RedisConfig
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
-from voicegate.kernel.events import Event, ReplyFinished, ReplyInterrupted, TurnCommitted
+from voicegate.kernel.events import Event, ReplyFinished, ReplyInterrupted, TurnCommitted, Usage, decode, encode
 from voicegate.kernel.ids import SessionId
 
 
@@ -96,6 +96,15 @@ async def test_a_lost_socket_comes_back(begin: Begin) -> None:
     seqs = [event.seq for event in again.subscribe(lambda _: None, 2)]
     assert seqs == list(range(3, seqs[-1] + 1))
     assert seqs[-1] == process.observed[-1].seq
+
+
+async def test_what_comes_from_redis_is_byte_for_byte_what_was_told(begin: Begin) -> None:
+    process = await begin()
+    call = await process.attach()
+    await answered(call, process, "hello")
+    told = [encode(event) for event in process.observed]
+    assert any(isinstance(event, Usage) for event in process.observed)
+    assert [encode(decode(each)) for each in told] == told
 
 
 async def test_events_that_left_the_memory_come_from_redis(begin: Begin) -> None:
