@@ -63,4 +63,6 @@ def _git(*arguments: str) -> str:
 
 def _command(arguments: list[str]) -> str:
     script, *options = arguments
-    return shlex.join(["python", "-m", f"benchmarks.{Path(script).stem}", *options])
+    path = Path(script)
+    name = path.parent.name if path.stem == "__main__" else path.stem  # a package is run by its name
+    return shlex.join(["python", "-m", f"benchmarks.{name}", *options])
