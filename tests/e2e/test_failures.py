@@ -142,13 +142,13 @@ async def agent_is_cut_in_mid_sentence(folder: Path) -> None:
 @scenes.add
 async def agent_is_only_slow(folder: Path) -> None:
     """Nothing fails, and nobody waits in silence: a filler, then the answer."""
-    slow = Behaviour(first_token_s=3.0)
+    slow = Behaviour(first_token_s=4.0)
     async with ChatStandIn(slow) as vendor, _typed_to(folder, vendor) as (call, _):
         answer = await ask(call, "Take your time.")
         assert answer.startswith("One moment")
         assert "You said Take your time." in answer
         assert call.record.of(Failure) == []
-        assert dead_air_s(call) <= 2.2
+        assert dead_air_s(call) <= 3.5, "less than the agent takes"
 
 
 @scenes.add
