@@ -22,6 +22,8 @@ SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TOKEN_SUBPROTOCOL: Final = "voicegate.token."  # noqa: S105 - the prefix, not a token
 _BUSY_S: Final = 5.0
 """When to try again after a refusal for load: it takes that long to fall."""
+_ELSEWHERE_S: Final = 1.0
+"""When to try again after a refusal by a process that ends: another one takes the call at once, if there is one."""
 _QUERY_TOKENS: Final = frozenset(
     {
         "token",
@@ -136,17 +138,22 @@ class Admission:
             self.refused(refusal.code)
             raise
 
-    async def admit_line(self, knock: Knock, *, proven: bool, guarded: bool, known: bool = False) -> LinePass:
+    async def admit_line(
+        self, knock: Knock, *, proven: bool, guarded: bool, known: bool = False, elsewhere: bool = False
+    ) -> LinePass:
         """Decide on a connection, or a webhook, of a phone carrier: it names no session. ``proven``: it carries the
         carrier's own proof, else a token of ours is looked for (Bearer, or as the password of HTTP Basic). ``guarded``:
         the carrier's proofs are set up, so nobody does without. ``known``: it brings no new call, or one that is yet to
-        be asked for (:meth:`full`), so that load is no reason to refuse it.
+        be asked for (:meth:`full`), so that load is no reason to refuse it. ``elsewhere``: any process can go on with
+        what it asks for, so that the end of this one is no reason to refuse it.
 
         Raises:
             RefusedCall: as :meth:`admit`.
             StateUnavailable: a single-use token cannot be checked now.
         """
         try:
+            if not elsewhere:
+                self._check_draining()
             return await self._admit_line(knock, proven, guarded, known)
         except RefusedCall as refusal:
             self.refused(refusal.code)
@@ -220,7 +227,6 @@ class Admission:
         return Pass(knock.session_id, claims.agent)
 
     async def _admit_line(self, knock: Knock, proven: bool, guarded: bool, known: bool) -> LinePass:
-        self._check_draining()
         if not proven:  # all calls of a carrier come from few addresses
             self._check_rate(knock.peer)
         self._check_query(knock)
@@ -245,7 +251,7 @@ class Admission:
 
     def _check_draining(self) -> None:
         if self.draining:
-            raise RefusedCall("draining", "this process is shutting down; connect again")
+            raise RefusedCall("draining", "this process is shutting down; connect again", retry_after_s=_ELSEWHERE_S)
 
     def _check_full(self, session_id: str) -> None:
         if self._full(session_id):

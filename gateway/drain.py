@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
+from gateway.admission import Admission
 from gateway.close_codes import CloseCode
 from gateway.config import DrainConfig
 from gateway.parts import GatewayParts
@@ -21,6 +24,20 @@ _TELL_S: Final = 0.1
 """From the notice to the closing of its connection: the notice is stored and sent first."""
 
 _log = structlog.get_logger(__name__)
+
+
+def letting_go(admission: Admission) -> Middleware:
+    """While a process drains, each answer is the last one on its HTTP connection: a balancer that spreads connections
+    would lead a client that keeps its own to the process that refuses it, until that ends."""
+
+    @web.middleware
+    async def let_go(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if admission.draining and not response.prepared:
+            response.force_close()
+        return response
+
+    return let_go
 
 
 async def drain(
@@ -36,11 +53,12 @@ async def drain(
     until, told = now() + config.boundary_s, dict[str, float]()
     while len(parts.connections) and now() < until:
         for session_id, leaving in parts.connections.holders():
-            if session_id in told:
-                if now() - told[session_id] >= _TELL_S:
-                    leaving.leave(MOVING)
-            elif parts.calls.at_boundary(session_id):
+            if not parts.calls.at_boundary(session_id):
+                continue  # also one that was told: a key or a word of this moment would be lost with its process
+            if session_id not in told:
                 told[session_id] = now()
                 parts.calls.tell(session_id, "moving", "this process shuts down: reconnect and resume the call")
+            elif now() - told[session_id] >= _TELL_S:
+                leaving.leave(MOVING)
         await sleep(_LOOK_EVERY_S)
     _log.info("drained", moved=len(told), left=len(parts.connections), seconds=round(now() - began, 1))

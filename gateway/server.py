@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.exposition import choose_encoder
 
+from gateway.drain import letting_go
 from gateway.health import HealthReport
 from gateway.parts import GatewayParts
 from gateway.siblings import Siblings, ask_siblings, from_sibling
@@ -39,7 +40,7 @@ def build_application(
     siblings = Siblings(worker) if worker is not None else None
     pages = _Pages(parts, registry, siblings)
     asking = [ask_siblings(siblings)] if siblings is not None else []
-    application = web.Application(middlewares=[_log_requests, *asking])
+    application = web.Application(middlewares=[_log_requests, letting_go(parts.admission), *asking])
     application.add_routes(
         [
             web.get("/health", pages.health),

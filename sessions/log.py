@@ -88,7 +88,7 @@ class SessionLog:
         self.lost = asyncio.Event()
         """Set once another process owns the session; nothing is stored or delivered any more."""
         self.released = asyncio.Event()
-        """Set once all is stored and the lease given up, after :meth:`close`."""
+        """Set once all is stored and the lease given up, after :meth:`close`; or the session is lost."""
         self._owner = owner
         self._config = config
         self._lease_arguments = lease_arguments
@@ -232,6 +232,7 @@ class SessionLog:
         if self.lost.is_set():
             return
         self.lost.set()
+        self.released.set()  # else a call that moved while its process ends would be waited for
         self._waiting.clear()
         while self._pending:
             self._pop()

@@ -66,7 +66,9 @@ class AnswerDoor:
             forgery = refusal
         knock, proven = knock_of(request, carrier.name), forgery is None
         known = (proven or not carrier.guarded) and await self._goes_on(rule.read(webhook))
-        line = await self.parts.admission.admit_line(knock, proven=proven, guarded=carrier.guarded, known=known)
+        line = await self.parts.admission.admit_line(
+            knock, proven=proven, guarded=carrier.guarded, known=known, elsewhere=known
+        )
         if forgery is not None and not (line.vouched or line.anonymous):
             self.parts.admission.refused(forgery.code)
             raise forgery
@@ -74,7 +76,7 @@ class AnswerDoor:
             await self.parts.admission.spend_once(proof.key, proof.expires)
 
     async def _goes_on(self, incoming: Incoming) -> bool:
-        """It asks nothing of us but the end of a call, or the rest of one that we have."""
+        """It asks nothing of us but the end of a call, or the rest of one that we have: that any process may have."""
         call = incoming.call
         return incoming.over or (
             incoming.returned and await self.phones.capabilities.held(call.provider, call.call_id) is not None

@@ -157,7 +157,17 @@ async def test_draining() -> None:
     door.draining = True
     with pytest.raises(RefusedCall) as refused:
         await door.admit(knock())
+    assert (refused.value.code, refused.value.retry_after_s) == ("draining", 1.0)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_line_that_any_process_can_go_on_with_is_no_burden_to_one_that_drains(known: bool) -> None:
+    door = admission()
+    door.draining = True
+    with pytest.raises(RefusedCall) as refused:
+        await door.admit_line(knock(), proven=True, guarded=True, known=known)
     assert refused.value.code == "draining"
+    assert (await door.admit_line(knock(), proven=True, guarded=True, known=known, elsewhere=True)).vouched
 
 
 def test_the_header_wins_over_the_subprotocol() -> None:

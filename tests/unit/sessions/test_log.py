@@ -198,6 +198,7 @@ async def test_nobody_waits_for_a_lost_session() -> None:
     log.emit(event(2))
     await log.stored()
     assert (len(lost), got, log.idle, owner.used) == (1, [], True, 0)
+    assert log.released.is_set(), "nor for a lease that another process has: it may have come while this one ends"
 
 
 def test_a_closed_log_takes_no_more_and_releases_its_lease() -> None:

@@ -37,6 +37,18 @@ async def test_a_broken_stream_comes_back_to_the_same_conversation() -> None:
         assert call.log[-1] == "hang_up caller"
 
 
+async def test_a_process_that_ends_sends_a_call_that_comes_back_to_another_one() -> None:
+    """The carrier asks on a connection it has kept: told that all lines are busy, it would hang up."""
+    async with ringing(**GUARDED) as gateway:
+        async with connected(gateway, headers=STREAM_SIGNATURE) as socket:
+            await say(socket, start(token_of(await answer(gateway))))
+            call = await gateway.answered()
+        await soon(lambda: call.log == ["detach"])
+        gateway.gateway.parts.admission.draining = True
+        assert token_of(await answer(gateway, back=True)), "the token is good at every process"
+        assert '<Reject reason="busy"/>' in await answer(gateway), "a new call is not taken"
+
+
 async def test_a_stream_that_looks_alive_gives_way_to_the_one_that_came_back() -> None:
     async with ringing(**GUARDED) as gateway, connected(gateway, headers=STREAM_SIGNATURE) as old:
         await say(old, start(token_of(await answer(gateway))))
