@@ -11,7 +11,7 @@ from gateway.phone.protocol import PhoneProtocol
 from gateway.phone.reception import Standing
 from gateway.phone.wire import Wire
 from gateway.websocket.carry import carry
-from gateway.websocket.ending import Exit
+from gateway.websocket.ending import Ending, Exit
 from voicegate.kernel.errors import ProviderError
 
 _log = structlog.get_logger(__name__)
@@ -48,11 +48,22 @@ async def carry_call(
         ending = await carry(wire, driver, leaving, parts.metronome, limits)
     finally:
         phones.lines.remove(driver)
+    if ending.peer_gone and driver.begun and not leaving.superseded:
+        await _remember_or_forget(phones, driver, ending)
     if driver.hung_up and not protocol.traits.close_hangs_up:
         await _hang_up(phones, driver)
     name = ending.code.name.lower()
     parts.telemetry.counter("voicegate_gateway_closes_total", "Call connections closed", code=name).inc()
     _log.info("phone stream closed", provider=provider, code=int(ending.code), name=name, reason=ending.reason)
+
+
+async def _remember_or_forget(phones: PhoneParts, driver: PhoneDriver, ending: Ending) -> None:
+    """The driver says goodbye only to a carrier that is there. What one that is gone leaves must not lie in the store
+    for as long as a call may last."""
+    if ending.farewell == "detach":
+        await phones.reception.wait(driver.call)
+    else:
+        await phones.reception.release(driver.call)
 
 
 async def _hang_up(phones: PhoneParts, driver: PhoneDriver) -> None:

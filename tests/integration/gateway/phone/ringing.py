@@ -36,6 +36,8 @@ class Ringing(Served):
 
     audiosocket_port: int = 0
     load: LoadGauge = field(default_factory=LoadGauge)
+    notes: NotesHere = field(default_factory=lambda: NotesHere(SystemClock()))
+    """What it remembers of the carriers' calls."""
 
     def fill(self) -> None:
         """No new call is taken from now on."""
@@ -66,14 +68,15 @@ async def ringing(
     config = GatewayConfig(port=0, connection_burst=10_000.0, api_keys=api_keys, anonymous=anonymous)
     calls = EchoCalls()
     parts = build_parts(config, calls, clock=clock, telemetry=PrometheusTelemetry(registry), checks={})
-    phones = phone_parts(values, calls, NotesHere(clock))
+    notes = NotesHere(clock)
+    phones = phone_parts(values, calls, notes)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         application = build_application(parts, registry, routes=phone_routes(parts, phones))
         gateway = await stack.enter_async_context(serve(parts, application, tasks))
         line = audiosocket_config(values)
         port = 0 if line is None else await stack.enter_async_context(audiosocket_listener(parts, phones, line, tasks))
-        yield Ringing(gateway, calls, registry, port, parts.load)
+        yield Ringing(gateway, calls, registry, port, parts.load, notes)
 
 
 def tone(seconds: float, rate_hz: int) -> Samples:

@@ -11,6 +11,7 @@ from tests.integration.gateway.phone.wire_talk import (
     token_of,
     webhook,
 )
+from voicegate.kernel.clock import SystemClock
 
 FIELDS = {"CallSid": "CA1", "From": "+15551", "To": "+15552", "CallStatus": "ringing", "Direction": "inbound"}
 BACK = FIELDS | {"CallStatus": "in-progress"}
@@ -35,6 +36,22 @@ async def test_a_broken_stream_comes_back_to_the_same_conversation() -> None:
             await say(socket, {"event": "stop", "streamSid": "MZ2"})
             await closed_with(socket)
         assert call.log[-1] == "hang_up caller"
+
+
+async def test_a_stream_that_was_lost_leaves_its_note_for_the_time_in_which_it_may_come_back() -> None:
+    async with ringing(**GUARDED, resume_s=2.0) as gateway:
+        async with connected(gateway, headers=STREAM_SIGNATURE) as socket:
+            await say(socket, start(token_of(await answer(gateway))))
+            call = await gateway.answered()
+            await soon(lambda: _longest_note_s(gateway) > 3000)
+        await soon(lambda: call.log == ["detach"])
+        await soon(lambda: 0 < _longest_note_s(gateway) < 300)
+
+
+def _longest_note_s(gateway: Ringing) -> float:
+    """For which a note will still be kept."""
+    now = SystemClock().monotonic()
+    return max((note.until - now for note in gateway.notes._notes.values()), default=0.0)
 
 
 async def test_a_process_that_ends_sends_a_call_that_comes_back_to_another_one() -> None:
