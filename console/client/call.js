@@ -16,6 +16,8 @@ import { Pulse } from "./pulse.js";
 /** @typedef {import("./types.js").WireMessage} WireMessage */
 
 const RESUME_MS = 60000;
+/** What a caller says without a voice: it waits for the next connection. */
+const SAID = new Set(["text", "dtmf"]);
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 4000;
 /** How long a hang-up waits for the call's last events. */
@@ -49,6 +51,8 @@ export class Call extends EventTarget {
     /** @type {MediaStream | null} */
     this._microphone = null;
     this._secret = "";
+    /** @type {WireMessage[]} What was typed and pressed while there was no connection. */
+    this._unsent = [];
     this._muted = false;
     /** @type {BothLevels | null} */
     this._levels = null;
@@ -172,6 +176,7 @@ export class Call extends EventTarget {
     this._link = link;
     this._pulse = new Pulse((message) => link.send(message), () => link.drop());
     this._measure();
+    for (const message of this._unsent.splice(0)) this._send(message);
     this._become("live");
   }
 
@@ -210,7 +215,7 @@ export class Call extends EventTarget {
         const claim = { lastSeq: this.lastSeq, secret: this._secret };
         return this._attach(await this._connecting.resume(claim, attempt, this._microphone, this._over.signal));
       } catch (error) {
-        const refused = error instanceof CallError && error.final;
+        const refused = error instanceof CallError && error.final && !error.passing;
         if (refused || this._over.signal.aborted || performance.now() > until) throw error;
       }
     }
@@ -240,7 +245,8 @@ export class Call extends EventTarget {
 
   /** @param {WireMessage} message */
   _send(message) {
-    this._link?.send(message);
+    const sent = this._link?.send(message) ?? false;
+    if (!sent && SAID.has(message.type)) this._unsent.push(message);
   }
 
   /**

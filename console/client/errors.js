@@ -28,6 +28,11 @@ export class CallError extends Error {
   get final() {
     return this.code !== "unreachable" && this.code !== "whip_failed";
   }
+
+  /** Whether later, or another gateway, may take the call: too many at once, full, shutting down, not ready. */
+  get passing() {
+    return this.status === 429 || this.status === 503;
+  }
 }
 
 /** The microphone cannot be had. */

@@ -79,7 +79,9 @@ class SocketLink {
 
   /** @param {WireMessage} message */
   send(message) {
-    if (this._socket.readyState === WebSocket.OPEN) this._socket.send(JSON.stringify(message));
+    const open = this._socket.readyState === WebSocket.OPEN;
+    if (open) this._socket.send(JSON.stringify(message));
+    return open;
   }
 
   /** @param {MediaStream | null} stream */

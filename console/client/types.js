@@ -71,7 +71,7 @@
  *
  * @typedef {object} Link One connection of a call: a WebSocket, or a peer connection.
  * @property {"webrtc" | "websocket"} kind
- * @property {(message: WireMessage) => void} send
+ * @property {(message: WireMessage) => boolean} send False: there is no connection any more.
  * @property {(stream: MediaStream | null) => Promise<void>} useMicrophone
  * @property {() => void} flush Drop what came of the agent's audio and was not played.
  * @property {() => void} close Leave; the gateway is told that it was meant.

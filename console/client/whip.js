@@ -98,7 +98,9 @@ class WhipLink {
 
   /** @param {WireMessage} message */
   send(message) {
-    if (this._channel.readyState === "open") this._channel.send(JSON.stringify(message));
+    const open = this._channel.readyState === "open";
+    if (open) this._channel.send(JSON.stringify(message));
+    return open;
   }
 
   /** @param {MediaStream | null} stream */

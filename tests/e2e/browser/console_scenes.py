@@ -231,8 +231,18 @@ _WATCH = """() => {
 
 @scenes.add
 async def a_lost_peer_comes_back_by_webrtc(stage: Stage) -> None:
-    """A new peer connection goes on with the call, by the resume of WHIP; a page that goes away hangs up."""
-    async with tab(stage.browser) as opened:
+    """A new peer connection goes on with the call, by the resume of WHIP, also where a gateway that shuts down is asked
+    first; what was typed meanwhile is said then; a page that goes away hangs up."""
+    draining = {"title": "", "status": 503, "code": "draining", "detail": "this process is shutting down"}
+    refused: list[str] = []
+
+    async def refuse_once(route: Route) -> None:
+        if refused:
+            return await route.continue_()
+        refused.append(route.request.method)
+        return await route.fulfill(status=503, json=draining, headers={"Access-Control-Allow-Origin": "*"})
+
+    async with tab(stage.browser, expected=("503",)) as opened:
         page = opened.page
         await page.goto(f"http://{stage.gateway}/")
         await call(page, "webrtc")
@@ -240,9 +250,13 @@ async def a_lost_peer_comes_back_by_webrtc(stage: Stage) -> None:
         await page.evaluate("voicegateCall._link._channel.onmessage = null")
         await ask(page, QUESTION)
         await asyncio.sleep(0.5)  # the answer begins, and nothing of it arrives
-        await page.evaluate("voicegateCall._link.drop()")
+        await page.route(WHIP, refuse_once)
+        await page.evaluate("voicegateCall._link.drop(), voicegateCall.text('What time is it?')")
         await answered(page)
+        typed = page.locator("#transcript .caller").filter(has_text="What time")
+        await expect(typed.first).to_be_visible(timeout=PATIENCE_MS)
         await expect(page.locator("#fact-transport")).to_have_text("WebRTC")
+        assert refused == ["POST"]
         seqs: list[int] = await page.evaluate("seqs")
         assert seqs == list(range(first, first + len(seqs))), seqs
         session_id = await page.locator("#session-id").inner_text()
