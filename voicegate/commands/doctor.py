@@ -22,9 +22,7 @@ from pipeline.session_config import Engines
 from sessions.config import Config as StateConfig
 from sessions.connection import AWAY, open_client
 from voicegate import settings as configuration
-from voicegate.app import gateway_settings
 from voicegate.embedded.redis import RedisConfig, embedded_redis
-from voicegate.engines import open_engines
 from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
 from voicegate.kernel.clock import SystemClock
 from voicegate.kernel.errors import ConfigError, VoicegateError
@@ -64,6 +62,9 @@ def doctor() -> None:
 
 async def examine() -> list[Finding]:
     """All findings, in the order of a call."""
+    # Here and not above, as in `_engines`: no other command needs the engines, which take seconds to load.
+    from voicegate.app import gateway_settings
+
     version = ".".join(map(str, sys.version_info[:3]))
     findings = [Finding("python", "ok", version)]
     try:
@@ -108,6 +109,8 @@ async def _opus() -> Finding:
 
 
 async def _engines(settings: Settings) -> list[Finding]:
+    from voicegate.engines import open_engines
+
     async with AsyncExitStack() as stack:
         try:
             engines = await open_engines(settings, stack)

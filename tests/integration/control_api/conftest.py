@@ -12,7 +12,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 import pytest_asyncio
-import structlog
 from psycopg import sql
 from redis.asyncio import Redis
 
@@ -23,15 +22,6 @@ from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 from voicegate.embedded.redis import RedisConfig, embedded_redis
 
 ADMIN = "postgres"
-
-
-structlog.configure(
-    processors=[
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-    ]
-)  # the default draws all variables of all frames, which takes 40 s for one traceback of a request
 
 
 def with_database(url: str, name: str) -> str:

@@ -268,10 +268,10 @@ def _nothing_blocks() -> Iterator[None]:
 def logged() -> Iterator[io.StringIO]:
     """All that is logged, as the product logs it."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     stream = io.StringIO()
     configure_logs(LogConfig(level="debug"), stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)

@@ -45,7 +45,9 @@ def test_a_control_api_alone_must_be_given_one(tmp_path: Path) -> None:
         with_own_secret(load(role="control", data_dir=tmp_path))
 
 
-def test_the_command_line_loads_no_database() -> None:
-    code = "import sys, voicegate.cli; print([n for n in ('fastapi', 'sqlalchemy', 'psycopg') if n in sys.modules])"
+def test_the_command_line_loads_no_database_and_no_engines() -> None:
+    """They take seconds: ``voicegate token`` answers at once, and who watches over workers stays small."""
+    heavy = ("fastapi", "sqlalchemy", "psycopg", "agents", "faster_whisper", "ctranslate2")
+    code = f"import sys, voicegate.cli; print([name for name in {heavy} if name in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100)
     assert said.stdout.strip() == "[]"

@@ -46,7 +46,7 @@ async def test_a_loop_that_does_not_come_back_is_reported_all_the_same() -> None
 async def test_a_report_can_be_written(as_json: bool) -> None:
     """As one line of JSON, and as columns for a terminal."""
     written, root = io.StringIO(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     configure_logs(LogConfig(json=as_json), written)
     try:
         with watch_loop(Calls(), NoTelemetry()):
@@ -56,7 +56,7 @@ async def test_a_report_can_be_written(as_json: bool) -> None:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        structlog.reset_defaults()
+        structlog.configure(**before)
     assert "the event loop stalled" in written.getvalue()
     assert "a_defect" in written.getvalue()
 
