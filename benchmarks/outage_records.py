@@ -10,7 +10,8 @@ from psycopg.rows import DictRow, dict_row
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from benchmarks.rolling import Caller, judge
+from benchmarks.rolling_callers import Caller
+from benchmarks.rolling_record import judge
 from control_api.conversations.story import told
 from sessions.keys import session_keys
 from voicegate.kernel.events import decode
@@ -88,7 +89,7 @@ async def judge_all(callers: list[Caller], records: Records) -> Judged:
     async with records.redis() as redis:
         for caller in callers:
             found = await judge(caller, redis)
-            missing, gaps = missing + found[0], gaps + found[1]
+            missing, gaps = missing + found.missing, gaps + found.gaps
             row = rows[caller.session_id]
             stored = await records.turns(row["id"])
             turns += len(stored)

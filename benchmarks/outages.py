@@ -40,7 +40,8 @@ from benchmarks.gateway_process import free_port
 from benchmarks.machine import this_machine
 from benchmarks.outage_records import CATCH_UP_S, Judged, Records, judge_all
 from benchmarks.results import write_results
-from benchmarks.rolling import Caller, Gateway, Kind, talk
+from benchmarks.rolling import Gateway
+from benchmarks.rolling_callers import Caller, Kind, talk
 from benchmarks.standstill import Family, postmaster, redis_server, stop
 from voicegate.embedded.postgres import PostgresConfig, embedded_postgres
 from voicegate.embedded.redis import RedisConfig, embedded_redis

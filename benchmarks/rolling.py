@@ -3,33 +3,40 @@
 ``python -m benchmarks.rolling [--restarts 10] [--calls 30] [--json FILE]``
 
 Two gateways with the embedded engines share one Redis behind a plain TCP balancer. A third of the calls come over the
-WebSocket, a third over WebRTC, a third from a simulated Twilio. Each caller asks something every few seconds: by text,
-or by telephone keys. One gateway after the other is told to end (SIGTERM) and started again; the callers do what their
-kind does when a connection ends: resume, or ask the carrier's ``action``. Afterwards:
+WebSocket, a third over WebRTC, a third from a simulated Twilio. Each caller asks something, by text or by telephone
+keys, waits for the end of the answer, and asks again some seconds later. One gateway after the other is told to end
+(SIGTERM) and started again; the callers do what their kind does when a connection ends: resume, or ask the carrier's
+``action``. Columns:
 
 ``lost``
     Calls whose conversation ended before their callers hung up.
+``reconnects``
+    Connections beyond the first of each call.
+``asked``, ``unheard``, ``answered``, ``silent``
+    Questions that went into an open connection; of them, those that no turn was committed for (they were under way when
+    the gateway had decided to close, and nothing had acknowledged them), those whose answer was heard to its end, and
+    those after which nothing was heard for 10 s on the same connection.
 ``missing``
     Events that a client had been sent (so they were acknowledged to it) and Redis does not have, and turns whose
     words are not in the stored transcript.
 ``gaps``
     Sequence numbers that a client never got, or got twice.
+``begun twice``
+    Calls that Redis has more than one beginning of.
+``away s``
+    The longest time from the end of one connection to the next that is open.
 """
 
 import asyncio
-import contextlib
-import json
 import os
-import random
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import aiohttp
 import typer
@@ -40,29 +47,16 @@ from rich.table import Table
 from benchmarks.gateway_process import free_port
 from benchmarks.machine import ROOT, this_machine
 from benchmarks.results import write_results
-from sessions.keys import PREFIX, session_keys
-from sessions.transcript import decode_entry
-from voicegate.client.carriers.phone import PhoneCall
-from voicegate.client.carriers.target import PhoneTarget
-from voicegate.client.connection import CallFailed, CallTarget, Resume, connect
-from voicegate.client.webrtc import connect_whip
-from voicegate.kernel.events import decode
+from benchmarks.rolling_callers import TWILIO_TOKEN, Caller, Kind, phone, talk
+from benchmarks.rolling_record import by_number, judge
 from voicegate.kernel.ids import new_session_id
 
-QUESTIONS = ("What time is it?", "What are your opening hours?", "Tell me about Mill Lane.", "How much is it?")
-_READY_S = 60.0
-_PAUSE_S = (0.5, 3.0)
-"""From an answer to the next question."""
-_PATIENCE_S = 15.0
-"""Longest wait for an answer before asking again."""
-_PHONE_PAUSE_S = (8.0, 14.0)
-"""Between two entries by keys: a phone is told no events."""
-_AGAIN_S = 0.3
+KINDS: tuple[Kind, ...] = ("ws", "webrtc", "twilio")
+_READY_S = 180.0
 _WARM_S = 8.0
 """Before the first restart."""
-_TWILIO_TOKEN = "a-token-for-a-simulated-carrier"
-Kind = Literal["ws", "webrtc", "twilio"]
-KINDS: tuple[Kind, ...] = ("ws", "webrtc", "twilio")
+_REST_S = 2.0
+"""From the end of one restart to the next."""
 
 
 @dataclass
@@ -136,110 +130,6 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-@dataclass
-class Caller:
-    """What one caller was told over all connections."""
-
-    kind: Kind
-    session_id: str
-    """Of a phone: the caller's number, until the gateway's id is known."""
-    seqs: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    """The events as they came, JSON."""
-    connections: int = 0
-    asked: int = 0
-    ended: str = ""
-    """Why the call ended before its caller hung up."""
-    secret: str = ""
-    finished: asyncio.Event = field(default_factory=asyncio.Event)
-    """An answer was heard to its end."""
-    longest_away_s: float = 0.0
-
-
-async def talk(caller: Caller, url: str, over: asyncio.Event) -> None:
-    """A caller with events: asks, and resumes whenever the connection ends."""
-    away_since = time.monotonic()
-    async with aiohttp.ClientSession() as http:
-        while not (over.is_set() or caller.ended):
-            resume = Resume(caller.secret, max(caller.seqs, default=0)) if caller.secret else None
-            target = CallTarget(caller.session_id, url=url, via=_via(caller.kind), greeting=False, resume=resume)
-            try:
-                socket: Any = await (connect_whip if caller.kind == "webrtc" else connect)(http, target)
-            except CallFailed:
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            if caller.connections:
-                caller.longest_away_s = max(caller.longest_away_s, time.monotonic() - away_since)
-            caller.connections += 1
-            await _converse(caller, socket, resume, over)
-            away_since = time.monotonic()
-            await socket.close()
-
-
-def _via(kind: Kind) -> Literal["ws", "webrtc"]:
-    return "webrtc" if kind == "webrtc" else "ws"
-
-
-async def _converse(caller: Caller, socket: Any, resume: Resume | None, over: asyncio.Event) -> None:
-    """One connection, to its end."""
-    async with asyncio.TaskGroup() as tasks:
-        if caller.kind == "ws":
-            first: dict[str, object] = {"type": "session.start", "greeting": False}
-            if resume is not None:
-                first = {"type": "session.resume", "secret": resume.secret, "lastSeq": resume.last_seq}
-            await socket.send_str(json.dumps(first))
-        asking = tasks.create_task(_ask(caller, socket, over))
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                _told(caller, message.data)
-        asking.cancel()
-
-
-def _told(caller: Caller, text: str) -> None:
-    message = json.loads(text)
-    match message["type"]:
-        case "session.welcome":
-            caller.secret = message["resumeSecret"]
-        case "reply.finished":
-            caller.finished.set()
-        case "session.ended":
-            caller.ended = message["reason"]
-    if "seq" in message:
-        caller.seqs.append(message["seq"])
-        caller.texts.append(text)
-
-
-async def _ask(caller: Caller, socket: Any, over: asyncio.Event) -> None:
-    try:
-        while not over.is_set():
-            await asyncio.sleep(random.uniform(*_PAUSE_S))
-            caller.finished.clear()
-            await socket.send_str(json.dumps({"type": "text", "text": QUESTIONS[caller.asked % len(QUESTIONS)]}))
-            caller.asked += 1
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE_S):
-                    await caller.finished.wait()
-        await socket.send_str('{"type":"session.end"}')
-    except ConnectionError:
-        return  # the reader sees the end, and the next connection asks again
-
-
-async def phone(caller: Caller, url: str, over: asyncio.Event, number: str) -> None:
-    """A caller on the phone: presses keys; the carrier asks its action when the stream ends."""
-    async with PhoneCall(PhoneTarget("twilio", url, secret=_TWILIO_TOKEN, caller=number)) as call:
-        while not over.is_set() and call.failure is None:
-            await asyncio.sleep(random.uniform(*_PHONE_PAUSE_S))
-            try:
-                call.press(f"{caller.asked % 10}#")
-                caller.asked += 1
-            except CallFailed:
-                continue  # between two streams
-        caller.ended = call.failure or ""
-        caller.connections = call.streams
-        if not caller.ended:
-            await call.hang_up()
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One kind of call."""
@@ -257,41 +147,15 @@ class Outcome:
     begun_twice: int
     """Calls that Redis has more than one beginning of."""
     longest_away_s: float
+    unheard: int = 0
+    """Questions that no turn was committed for."""
+    silent: int = 0
+    """Questions after which the caller heard no answer for long."""
 
-
-async def judge(caller: Caller, redis: Redis) -> tuple[int, int, int, int]:
-    """Missing events or words, gaps, further beginnings, and answers, of one call."""
-    keys = session_keys(caller.session_id)
-    entries: Any = await redis.xrange(keys.events)
-    stored: dict[int, bytes] = {decode(fields[b"e"]).seq: fields[b"e"] for _, fields in entries}
-    events = [json.loads(each) for each in stored.values()]
-    begun = sum(each["type"] == "session.started" and not each.get("resumed") for each in events)
-    told = [json.loads(text) for text in caller.texts if stored.get(json.loads(text)["seq"], b"").decode() != text]
-    kept: Any = await redis.hvals(keys.transcript)
-    said = {(entry.turn, entry.role): entry.text for entry in map(decode_entry, kept)}
-    unsaid = [
-        each for each in events if each["type"] == "turn.committed" and said.get((each["turn"], "user")) != each["text"]
-    ]
-    missing = len(told) + len(unsaid)
-    for what, found in (("told, but not stored so", told), ("committed, but not in the transcript so", unsaid)):
-        for each in found:  # while Redis is away, clients are told what is not stored yet
-            away = any('"state_away"' in text for text in caller.texts)
-            print(f"{caller.kind} {caller.session_id}: {what} (state_away: {away}): {each}", file=sys.stderr)
-    gaps = len(caller.seqs) - len(set(caller.seqs))
-    gaps += (max(caller.seqs) - len(set(caller.seqs))) if caller.seqs else 0
-    answered = sum(each["type"] == "reply.finished" for each in events)
-    return missing, gaps, max(0, begun - 1), answered
-
-
-async def by_number(redis: Redis) -> dict[str, str]:
-    """Session ids by the caller's number."""
-    found = {}
-    async for key in redis.scan_iter(match=f"{PREFIX}*"):
-        name = key.decode().removeprefix(PREFIX)
-        if ":" not in name:
-            context = json.loads(await redis.hget(key, "context") or b"{}")
-            found[context.get("caller", "")] = name
-    return found
+    @property
+    def well(self) -> bool:
+        lost = self.lost or self.missing or self.gaps or self.begun_twice or self.silent
+        return not lost and self.answered + self.unheard == self.asked
 
 
 async def roll(gateways: list[Gateway], restarts: int, progress: Console) -> list[int]:
@@ -302,7 +166,7 @@ async def roll(gateways: list[Gateway], restarts: int, progress: Console) -> lis
         codes.append(await gateway.stop())
         await gateway.start()
         progress.print(f"restart {number + 1} of {restarts}: exit code {codes[-1]}")
-        await asyncio.sleep(2)
+        await asyncio.sleep(_REST_S)
     return codes
 
 
@@ -313,7 +177,7 @@ async def measure(restarts: int, calls: int, progress: Console) -> tuple[list[Ou
     with tempfile.TemporaryDirectory(prefix="voicegate-rolling-") as folder:
         environment = {
             "VOICEGATE_DATA_DIR": str(Path(folder, "data")), "VOICEGATE_DRAIN_S": "1", "VOICEGATE_LATE_MS": "0",
-            "VOICEGATE_PUBLIC_URL": f"http://127.0.0.1:{port}", "TWILIO_AUTH_TOKEN": _TWILIO_TOKEN,
+            "VOICEGATE_PUBLIC_URL": f"http://127.0.0.1:{port}", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
         }  # fmt: skip
         gateways = [Gateway(free_port(), environment, Path(folder, f"{n}.log")) for n in range(2)]
         async with AsyncExitStack() as stack:
@@ -351,23 +215,36 @@ async def outcomes(callers: list[Caller], redis: Redis) -> list[Outcome]:
         for caller in own:
             caller.session_id = numbers.get(caller.session_id, caller.session_id)
             judged.append(await judge(caller, redis))
-        missing, gaps, twice, answered = (sum(column) for column in zip(*judged, strict=True))
-        lost = sum(bool(caller.ended) and caller.ended != "client" for caller in own)
-        connections = sum(caller.connections - 1 for caller in own)
         asked = sum(caller.asked for caller in own)
-        away_s = round(max(caller.longest_away_s for caller in own), 2)
-        found.append(Outcome(kind, len(own), lost, connections, asked, answered, missing, gaps, twice, away_s))
+        found.append(
+            Outcome(
+                kind,
+                len(own),
+                lost=sum(bool(caller.ended) and caller.ended != "client" for caller in own),
+                connections=sum(caller.connections - 1 for caller in own),
+                asked=asked,
+                answered=sum(each.answered for each in judged),
+                missing=sum(each.missing for each in judged),
+                gaps=sum(each.gaps for each in judged),
+                begun_twice=sum(each.begun > 1 for each in judged),
+                longest_away_s=round(max(caller.longest_away_s for caller in own), 2),
+                unheard=asked - sum(each.taken for each in judged),
+                silent=sum(caller.silent for caller in own),
+            )
+        )
     return found
 
 
 def show(console: Console, found: list[Outcome], codes: list[int]) -> None:
     """As a table."""
     table = Table(title=f"{len(codes)} restarts, exit codes {sorted(set(codes))}", title_justify="left")
-    for column in ("", "calls", "lost", "reconnects", "asked", "answered", "missing", "gaps", "begun twice", "away s"):
-        table.add_column(column, justify="left" if not column else "right")
+    named = {"calls": "calls", "lost": "lost", "connections": "reconnects", "asked": "asked", "unheard": "unheard"}
+    named |= {"answered": "answered", "silent": "silent", "missing": "missing", "gaps": "gaps"}
+    named |= {"begun_twice": "begun twice", "longest_away_s": "away s"}
+    for column in ("", *named.values()):
+        table.add_column(column, justify="right" if column else "left")
     for each in found:
-        values = (each.calls, each.lost, each.connections, each.asked, each.answered, each.missing, each.gaps)
-        table.add_row(each.kind, *map(str, values), str(each.begun_twice), str(each.longest_away_s))
+        table.add_row(each.kind, *(str(getattr(each, name)) for name in named))
     console.print(table)
 
 
@@ -381,7 +258,7 @@ def main(
     found, codes = asyncio.run(measure(restarts, calls, console))
     show(console, found, codes)
     write_results(json_file, machine, settings={"restarts": restarts, "calls": calls}, outcomes=found, codes=codes)
-    if any(each.lost or each.missing or each.gaps or each.begun_twice for each in found) or any(codes):
+    if not all(each.well for each in found) or any(codes):
         raise typer.Exit(1)
 
 

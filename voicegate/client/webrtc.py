@@ -22,6 +22,8 @@ from voicegate.kernel.errors import AudioError
 
 _CONNECT_S: Final = 10.0
 _CLOSE_S: Final = 3.0
+_FIRST_TIMEOUT_S: Final = 1.0
+"""RFC 9260 section 16; aiortc's SCTP waits three, for which a call would come back later when one packet is lost."""
 _PACKET_TICKS: Final = 960
 """Opus counts at 48 kHz (RFC 7587)."""
 _SILENT_BYTES: Final = 10
@@ -67,6 +69,7 @@ class WhipSocket:
         opened = asyncio.Event()
         self._channel.on("open", opened.set)
         self._tap()
+        self._pc.sctp._rto = _FIRST_TIMEOUT_S  # type: ignore[union-attr]
         await self._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         self._payload_type = self._pc.getTransceivers()[0]._codecs[0].payloadType or 0
         await opened.wait()

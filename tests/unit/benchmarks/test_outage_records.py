@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks.outage_records import Judged, differences
-from benchmarks.rolling import Caller
+from benchmarks.rolling_callers import Caller
 from control_api.conversations.story import told
 from voicegate.kernel.events import (
     Event,

@@ -62,6 +62,8 @@ class PhoneCall:
         """Why the call is over; None while it goes on."""
         self.streams = 0
         """Times the carrier opened a stream for this call."""
+        self.longest_away_s = 0.0
+        """Without a stream, between two of them."""
         self._clock = clock or SystemClock()
         self._waiting = Waiting()
         self._group = asyncio.TaskGroup()
@@ -198,10 +200,12 @@ class PhoneCall:
                 loop.call_later(self.target.network_ms / 1000, self._take)
             self._stream = None
             await stream.line.close()
-            why = stream.leg.over or stream.line.ended
+            why, since = stream.leg.over or stream.line.ended, self._clock.monotonic()
             stream = self._stream = None if self._leaving or not stream.action else await self._follow(stream, why)
             if stream is None:
                 self.failure = self.failure or why
+            else:
+                self.longest_away_s = max(self.longest_away_s, self._clock.monotonic() - since)
         self._waiting.ask(broken=True)
 
     async def _follow(self, stream: Stream, why: str) -> Stream | None:
