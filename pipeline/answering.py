@@ -1,6 +1,7 @@
 """Replies of a session: starts, releases, revokes and cancels them, and reports what they do."""
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -135,6 +136,7 @@ class Answering:
         engines, config = self._engines, self._config
         stored = self._reporter.stored if self._setup.clips else _at_once
         run.task = self.tasks.create_task(run.run(engines.agent, engines.tts, config.voice_of, stored))
+        run.task.add_done_callback(_untie)
         run.begun = True
 
     def _request(self, command: StartReply) -> AgentRequest:
@@ -257,6 +259,16 @@ class Answering:
                 Usage, run.id.turn, stage=stage, provider=provider, quantity=float(quantity), unit=unit
             )
         )
+
+
+def _untie(run: asyncio.Task[None]) -> None:
+    """A task that was cancelled keeps its error; that, by its frames, the task group, and the group the task. The
+    collector would find the ring some day, and stop all calls of the process while it looks."""
+    if run.cancelled():
+        try:
+            run.exception()
+        except asyncio.CancelledError as error:
+            traceback.clear_frames(error.__traceback__)
 
 
 def _ignore(event: TurnEvent) -> None: ...

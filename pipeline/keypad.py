@@ -34,6 +34,15 @@ class Keypad:
         if self._timer is not None:
             self._timer.cancel()
 
+    def close(self) -> None:
+        """The call is over; nobody gets entries any more, and a session that is done with is free at once."""
+        self.forget()
+        self._entered = _nobody
+
     def _over(self) -> None:
         keys, self._keys, self._timer = self._keys, "", None
         self._entered(keys)
+
+
+def _nobody(_keys: str) -> None:
+    """The call is over."""

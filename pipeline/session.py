@@ -393,7 +393,7 @@ class Session:
         for timer in (self._timer, self._gap_timer):
             if timer is not None:
                 timer.cancel()
-        self._keypad.forget()
+        self._keypad.close()
         self._time_used.close()
         self._listening.close()
         self._answering.close()

@@ -58,20 +58,20 @@ class AnswerDoor:
         return web.Response(body=answer.body, headers=headers)
 
     async def _check(self, request: web.Request, carrier: Carrier, rule: AnswerRule, webhook: Webhook) -> None:
-        forgery: RefusedCall | None = None
+        forgery: tuple[str, str] | None = None  # not the error, which by its frames holds all of this
         proof: Once | None = None
         try:
             proof = rule.verify(webhook, self.parts.clock.utc().timestamp())
         except RefusedCall as refusal:
-            forgery = refusal
+            forgery = refusal.code, str(refusal)
         knock, proven = knock_of(request, carrier.name), forgery is None
         known = (proven or not carrier.guarded) and await self._goes_on(rule.read(webhook))
         line = await self.parts.admission.admit_line(
             knock, proven=proven, guarded=carrier.guarded, known=known, elsewhere=known
         )
         if forgery is not None and not (line.vouched or line.anonymous):
-            self.parts.admission.refused(forgery.code)
-            raise forgery
+            self.parts.admission.refused(forgery[0])
+            raise RefusedCall(*forgery)
         if proof is not None:
             await self.parts.admission.spend_once(proof.key, proof.expires)
 

@@ -46,12 +46,14 @@ async def carry_call(
     limits = replace(limits, start_timeout_s=traits.handshake_s, session_s=min(limits.session_s, traits.session_s))
     try:
         ending = await carry(wire, driver, leaving, parts.metronome, limits)
+        phones.lines.remove(driver)  # before we wait for others: it takes no orders any more
+        if ending.peer_gone and driver.begun and not leaving.superseded:
+            await _remember_or_forget(phones, driver, ending)
+        if driver.hung_up and not traits.close_hangs_up:
+            await _hang_up(phones, driver)
     finally:
         phones.lines.remove(driver)
-    if ending.peer_gone and driver.begun and not leaving.superseded:
-        await _remember_or_forget(phones, driver, ending)
-    if driver.hung_up and not protocol.traits.close_hangs_up:
-        await _hang_up(phones, driver)
+        driver.forget()
     name = ending.code.name.lower()
     parts.telemetry.counter("voicegate_gateway_closes_total", "Call connections closed", code=name).inc()
     _log.info("phone stream closed", provider=provider, code=int(ending.code), name=name, reason=ending.reason)

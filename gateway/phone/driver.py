@@ -197,6 +197,12 @@ class PhoneDriver:
             case "none":
                 pass
 
+    def forget(self) -> None:
+        """After everything else: the line and its call are free at once, without the collector."""
+        if self._line is not None:
+            self._line.hearing.close()
+            self._line = None
+
     async def farewell(self, ending: Ending) -> None:
         if self._line is None:
             return

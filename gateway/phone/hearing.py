@@ -59,7 +59,7 @@ class Hearing:
         self._feed = FrameFeed(self._ears, resampled=heard.rate_hz != PIPELINE_RATE_HZ)
         self.missing = MissingAudio(now())
         self._leaving, self._intake, self._filled, self._now = leaving, intake, filled, now
-        self._hear_frame = self._heard  # made once: thousands a second are handed out
+        self._hear_frame: Callable[[Frame], None] = self._heard  # made once: thousands a second are handed out
 
     async def hear(self, audio: Audio) -> int:
         """Returns how many samples it was, at 16 kHz, with what was missing before it; a long message lets others have
@@ -90,6 +90,10 @@ class Hearing:
         if frames := self.missing.overdue(now):
             self._fill(frames)
 
+    def close(self) -> None:
+        """Nothing comes any more; what is done with is free at once, without the collector."""
+        self._hear_frame = _deaf
+
     def _heard(self, frame: Frame) -> None:
         if self._leaving.decided:
             return
@@ -110,6 +114,10 @@ class Hearing:
         self._filled.inc(frames * FRAME_MS / 1000)
         for _ in range(frames):
             self._ears.push_audio(_SILENCE)
+
+
+def _deaf(_frame: Frame) -> None:
+    """The stream is over."""
 
 
 def _never(_data: bytes) -> bool:

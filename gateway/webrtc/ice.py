@@ -125,6 +125,10 @@ class Ice(Connection):
             for protocol in self._protocols:
                 protocol.transport.abort()
 
+    def forget(self) -> None:
+        """After :meth:`shut`: whoever was delivered to is free at once, without the collector."""
+        self._deliver = _nobody
+
     # --- what aioice calls ---
 
     def check_complete(self, pair: CandidatePair) -> None:
@@ -190,6 +194,10 @@ class Ice(Connection):
             type="host",
         )
         return protocol
+
+
+def _nobody(kind: Kind, datagram: bytes) -> None:
+    """The connection is closed."""
 
 
 class _Socket(StunProtocol):

@@ -145,6 +145,7 @@ class Peer:
         """Say goodbye and close the sockets; returns after a second at the latest."""
         self._send_all(self._dtls.close())
         await self._ice.shut(_SHUT_S)
+        self._ice.forget()
 
     def deliver(self, kind: Kind, datagram: bytes) -> None:
         """One datagram from a validated address."""

@@ -74,7 +74,7 @@ class FullDriver:
         self._clock = clock
         self._telemetry = telemetry
         self._intake = intake
-        self._hear_frame = self._heard
+        self._hear_frame: Callable[[Frame], None] = self._heard
         self._pauses = telemetry.counter("voicegate_gateway_playout_pauses_total", "Playout paused for a slow reader")
         self._meter = InputMeter(limits, clock.monotonic())
         self._protocol = FullProtocol()
@@ -149,6 +149,7 @@ class FullDriver:
         return Ending(CloseCode.GOING_AWAY, reason, "detach", peer_gone=True)
 
     def part(self, ending: Ending) -> None:
+        self._hear_frame = _deaf  # free at once, without the collector
         if self._conversation is None:
             return
         match ending.farewell:
@@ -286,6 +287,10 @@ class FullDriver:
 
 def _name(form: Format) -> str:
     return f"{form.encoding}/{form.rate}"
+
+
+def _deaf(_frame: Frame) -> None:
+    """The connection is over."""
 
 
 def _wait_for_the_tick() -> None:
