@@ -4,11 +4,25 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 step() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
+# The tests start hundreds of processes: none of them is to compile all modules again.
+export PYTHONDONTWRITEBYTECODE=
+
 step "ruff";            $bin/ruff check . && $bin/ruff format --check .
 step "import-linter";   $bin/lint-imports --no-cache
-step "mypy";            $bin/mypy
+
+# mypy has one thread: it takes what the unit tests leave of two cores, and tells when they are over.
+nice $bin/mypy > .venv/types.log 2>&1 &
+types=$!
+trap 'kill "$types" 2>/dev/null || true' EXIT
+types_end() {
+  step "mypy"
+  wait "$types" && cat .venv/types.log && return
+  cat .venv/types.log
+  exit 1
+}
+
+# Only the pure modules are counted, and only here: following all other code would double the time.
 $bin/coverage erase
-# Only the pure modules are counted: following all other code would double the time.
 { printf '[run]\nbranch = true\ninclude =\n'; sed 's/^/    /' scripts/pure-modules.txt; } > .venv/coverage.rc
 counted=(--cov --cov-append --cov-config=.venv/coverage.rc --cov-report=)
 
@@ -20,18 +34,22 @@ twice() {
   step "once more, what failed"
   $bin/pytest "$@" --last-failed --last-failed-no-failures=none
 }
+# Files go to whoever is free, in the order of tests/conftest.py: what takes long begins first.
+spread() { echo "-q -n $1 --dist loadfile --no-loadscope-reorder"; }
 
 if [ "$#" -gt 0 ]; then
   step "tests";         $bin/pytest "${counted[@]}" "$@"
+  types_end
 else
-  # What computes is spread over the cores; whole conversations mostly wait, three at a time; and what measures a process
-  # under attack has the machine to itself.
+  # What computes is spread over the cores; whole conversations mostly wait, so more of them run than there are cores;
+  # and what measures a process under attack has the machine to itself.
   step "unit and contract tests"
-  $bin/pytest -q -n 2 --dist loadfile "${counted[@]}" tests/unit tests/contract
+  $bin/pytest $(spread 2) "${counted[@]}" tests/unit tests/contract
+  types_end
   step "integration tests"
-  twice -q -n 2 --dist loadfile "${counted[@]}" tests/integration
+  twice $(spread 3) tests/integration
   step "end-to-end tests"
-  twice -q -n 3 --dist loadfile -m "not alone" tests/e2e
+  twice $(spread 3) -m "not alone" tests/e2e
   step "end-to-end tests that want the machine to themselves"
   twice -m alone tests/e2e
 fi

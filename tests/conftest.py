@@ -1,11 +1,16 @@
 """What holds for all tests."""
 
+import asyncio
 import gc
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pipeline.adapters.moonshine import MoonshineTranscriber
 
 # A machine that stops for a second is no counterexample: what must be quick has a bound of its own in its test.
 settings.register_profile("patient", parent=settings(), deadline=None)
@@ -32,3 +37,20 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test come first: at the end nobody waits for one that began last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def moonshine() -> "Iterator[MoonshineTranscriber]":
+    """Speech to text, loaded once: it keeps nothing of a segment and belongs to no event loop."""
+    from pipeline.adapters.moonshine import MoonshineTranscriber  # most tests need not wait for it
+
+    engine = MoonshineTranscriber()
+    asyncio.run(engine.open())
+    yield engine
+    asyncio.run(engine.aclose())

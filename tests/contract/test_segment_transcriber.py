@@ -22,8 +22,16 @@ from voicegate.kernel.errors import ProviderError
 Close = Callable[[], Awaitable[None]]
 
 
+@pytest.fixture
+def threads() -> set[threading.Thread]:
+    """Those of other tests, which keep an engine."""
+    return set(threading.enumerate())
+
+
 @pytest.fixture(params=["moonshine", "faster-whisper", "openai"])
-async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[SegmentTranscriber, Close]]:
+async def opened(
+    request: pytest.FixtureRequest, tmp_path: Path, threads: set[threading.Thread]
+) -> AsyncIterator[tuple[SegmentTranscriber, Close]]:
     """An open engine, and what closes it."""
     async with AsyncExitStack() as stack:
         match request.param:
@@ -124,13 +132,13 @@ async def test_a_cancelled_call_ends_and_the_engine_goes_on(engine: SegmentTrans
 
 
 async def test_after_close_no_thread_is_left_and_calls_fail_with_the_ports_error(
-    opened: tuple[SegmentTranscriber, Close],
+    opened: tuple[SegmentTranscriber, Close], threads: set[threading.Thread]
 ) -> None:
     engine, close = opened
     await engine.transcribe(noise(0.3))
     await close()
     await close()
-    names = [thread.name for thread in threading.enumerate()]
+    names = [thread.name for thread in set(threading.enumerate()) - threads]
     assert not [name for name in names if name.startswith(("moonshine", "faster-whisper"))]
     with pytest.raises(ProviderError):
         await engine.transcribe(noise(0.3))

@@ -38,14 +38,15 @@ def one_word_a_burst(heard: Heard) -> str:
 
 
 @pytest.fixture(params=["measuring", "moonshine", "openai"])
-async def speech_to_text(request: pytest.FixtureRequest) -> AsyncIterator[SpeechToText]:
+async def speech_to_text(
+    request: pytest.FixtureRequest, moonshine: MoonshineTranscriber
+) -> AsyncIterator[SpeechToText]:
     async with AsyncExitStack() as stack:
         match request.param:
             case "measuring":
                 yield SegmentedSpeechToText(Measuring(), provider="measuring")
             case "moonshine":
-                engine = await stack.enter_async_context(MoonshineTranscriber())
-                yield SegmentedSpeechToText(engine, provider=engine.provider)
+                yield SegmentedSpeechToText(moonshine, provider=moonshine.provider)
             case "openai":
                 vendor = await stack.enter_async_context(OpenAIAudioServer())
                 vendor.switches.answer = one_word_a_burst

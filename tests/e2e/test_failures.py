@@ -38,6 +38,7 @@ KEYS: dict[str, Any] = {"openai_api_key": "key", "elevenlabs_api_key": "key"}
 TYPED = {"vad": "webrtc", "stt": "openai"}
 """For calls in which the caller only types: nothing to load."""
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # the first one waits for all of them
 scenes: Scenes[[Path]] = Scenes()
 
 
@@ -101,7 +102,7 @@ async def _typed_to(folder: Path, vendor: ChatStandIn) -> AsyncIterator[tuple[Ca
 async def agent_fails(folder: Path, behaviour: Behaviour, code: str) -> None:
     async with (
         ChatStandIn(behaviour) as vendor,
-        call_to(folder, agent="openai", openai_base_url=vendor.url) as (call, _),
+        _typed_to(folder, vendor) as (call, _),
     ):
         await call.command("text", text="This will fail.")
         failures = await apology(call)

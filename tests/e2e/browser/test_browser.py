@@ -16,6 +16,7 @@ from tests.e2e.scenes import tell
 from tests.e2e.served import Served
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT),
     pytest.mark.timeout(400),  # the first one waits for all of them
 ]

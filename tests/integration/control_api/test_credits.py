@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from benchmarks import ledger_error
+from control_api.credits import orphans
 from control_api.credits.config import CreditsConfig
 from control_api.credits.orphans import Orphans, token_id
 from sessions.budget import BudgetShelf
@@ -193,18 +194,21 @@ async def test_without_credits_no_session_is_made(world: World) -> None:
     assert (await balance(owner))["heldMicro"] == before["heldMicro"]
 
 
-async def test_a_session_that_was_never_called_gives_its_hold_back(world: World) -> None:
+async def test_a_session_that_was_never_called_gives_its_hold_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By evidence: the token has expired, was not spent, and there is no call."""
+    monkeypatch.setattr(orphans, "SURE_S", 0.3)
     session_id = (await a_session(world, await a_published_agent(world)))["sessionId"]
     clock = SystemClock()
     shelf = BudgetShelf(world.parts.redis, 60)
 
     async def look(**passed: float) -> None:
-        orphans = Orphans(world.parts.database, shelf, _Later(timedelta(**passed)), lease_s=10)
+        late = Orphans(world.parts.database, shelf, _Later(timedelta(**passed)), lease_s=10)
         async with asyncio.timeout(5):  # it is looked twice, by whatever process
             for _ in range(5):
-                await world.parts.bookkeeper.tell(await orphans.free())
-                await asyncio.sleep(0.5)
+                await world.parts.bookkeeper.tell(await late.free())
+                await asyncio.sleep(0.1)
 
     await look(seconds=63)
     assert (await the_hold(world.user(), session_id))["state"] == "open", "its token may be good for another clock"

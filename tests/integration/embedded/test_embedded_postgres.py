@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -39,8 +39,8 @@ ROOT = Path(__file__).resolve().parents[3]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another account")
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def open_folder() -> Iterator[Path]:
     """A folder every account may enter: pytest's own temporary ones are private."""
     path = Path(tempfile.mkdtemp(prefix="voicegate-test-"))
     path.chmod(0o755)
@@ -49,8 +49,35 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def config(folder: Path) -> PostgresConfig:
+def folder() -> Iterator[Path]:
+    with open_folder() as path:
+        yield path
+
+
+@pytest.fixture
+def empty(folder: Path) -> PostgresConfig:
+    """Nothing is there yet."""
     return PostgresConfig(directory=folder / "postgres")
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[Path]:
+    """A data folder whose server has stopped."""
+
+    async def make(directory: Path) -> None:
+        async with embedded_postgres(PostgresConfig(directory=directory)):
+            pass
+
+    with open_folder() as path:
+        asyncio.run(make(path / "postgres"))
+        yield path / "postgres"
+
+
+@pytest.fixture
+def config(empty: PostgresConfig, stopped: Path) -> PostgresConfig:
+    """A copy of it, for tests of anything but making one: that takes seconds."""
+    subprocess.run(["cp", "-a", str(stopped), str(empty.directory)], check=True)
+    return empty
 
 
 async def ask(url: str, statement: str) -> object:
@@ -99,14 +126,14 @@ async def test_a_given_url_is_used_and_nothing_is_started(tmp_path: Path) -> Non
     assert not config.directory.exists()
 
 
-async def test_data_survives_a_restart(config: PostgresConfig) -> None:
-    async with embedded_postgres(config) as url:
+async def test_data_survives_a_restart(empty: PostgresConfig) -> None:
+    async with embedded_postgres(empty) as url:
         await ask(url, "CREATE TABLE kept AS SELECT 7 AS number")
         assert str(await ask(url, "SHOW server_version")).startswith("18")
         assert await ask(url, "SHOW listen_addresses") == ""
-        assert (config.directory / "run").stat().st_mode & 0o077 == 0
-    assert not lives(config)
-    async with embedded_postgres(config) as url:
+        assert (empty.directory / "run").stat().st_mode & 0o077 == 0
+    assert not lives(empty)
+    async with embedded_postgres(empty) as url:
         assert await ask(url, "SELECT number FROM kept") == 7
 
 
@@ -120,16 +147,16 @@ async def test_two_owners_share_one_server_and_the_last_one_stops_it(config: Pos
     assert not lives(config)
 
 
-async def test_many_starting_at_once_get_the_same_server(config: PostgresConfig) -> None:
+async def test_many_starting_at_once_get_the_same_server(empty: PostgresConfig) -> None:
     async def identify() -> int:
-        async with embedded_postgres(config):
-            found = postmaster(config)
+        async with embedded_postgres(empty):
+            found = postmaster(empty)
             await all_in.wait()
             return found
 
     all_in = asyncio.Barrier(4)
     assert len(set(await asyncio.gather(*(identify() for _ in range(4))))) == 1
-    assert not lives(config)
+    assert not lives(empty)
 
 
 async def test_a_killed_owner_leaves_a_server_that_the_next_one_adopts(config: PostgresConfig) -> None:
@@ -178,20 +205,20 @@ async def answers(config: PostgresConfig, url: str, not_pid: int) -> bool:
         return False
 
 
-async def test_a_cluster_that_was_half_made_is_made_again(config: PostgresConfig) -> None:
-    half = config.directory / "data.new"
+async def test_a_cluster_that_was_half_made_is_made_again(empty: PostgresConfig) -> None:
+    half = empty.directory / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    async with embedded_postgres(config) as url:
+    async with embedded_postgres(empty) as url:
         assert await ask(url, "SELECT 1") == 1
 
 
-async def test_a_cluster_of_another_version_is_left_alone(config: PostgresConfig) -> None:
-    data = config.directory / "data"
+async def test_a_cluster_of_another_version_is_left_alone(empty: PostgresConfig) -> None:
+    data = empty.directory / "data"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("16\n")
     with pytest.raises(ConfigError, match="made by PostgreSQL 16"):
-        async with embedded_postgres(config):
+        async with embedded_postgres(empty):
             pass
 
 

@@ -5,7 +5,6 @@ import csv
 import os
 import threading
 import wave
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +24,6 @@ from voicegate.kernel.errors import ConfigError
 CLIPS = Path(os.environ.get("VOICEGATE_TEST_SPEECH", Path(__file__).parents[5] / "shared" / "audio"))
 needs_flite = pytest.mark.skipif(not flite.available(), reason="the voice needs libflite1")
 needs_clips = pytest.mark.skipif(not (CLIPS / "index.csv").is_file(), reason="set VOICEGATE_TEST_SPEECH")
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[MoonshineTranscriber]:
-    async with MoonshineTranscriber() as engine:
-        yield engine
 
 
 async def spoken(text: str, voice: str = "rms") -> Samples:
@@ -56,42 +49,42 @@ def plain(text: str) -> str:
 
 @needs_flite
 @pytest.mark.parametrize("text", ["my name is anna", "thank you", "no", "what", "maybe", "five"])
-async def test_short_words_of_a_clear_voice_are_not_dropped(engine: MoonshineTranscriber, text: str) -> None:
+async def test_short_words_of_a_clear_voice_are_not_dropped(moonshine: MoonshineTranscriber, text: str) -> None:
     # The voice's noise is random: of three ways to say it, the unluckiest may sound like the noise the gate is for.
-    assert text in [plain((await engine.transcribe(await spoken(text))).text) for _ in range(3)]
+    assert text in [plain((await moonshine.transcribe(await spoken(text))).text) for _ in range(3)]
 
 
 @needs_flite
 @pytest.mark.parametrize("gain", [0.02, 0.2, 1.0])
-async def test_the_level_does_not_matter(engine: MoonshineTranscriber, gain: float) -> None:
+async def test_the_level_does_not_matter(moonshine: MoonshineTranscriber, gain: float) -> None:
     samples = ((await spoken("My name is Anna.")) * gain).astype(np.int16)
-    assert (await engine.transcribe(samples)).text == "My name is Anna."
+    assert (await moonshine.transcribe(samples)).text == "My name is Anna."
 
 
 @needs_clips
-async def test_clips_of_people_stay_below_eight_percent_wrong_words(engine: MoonshineTranscriber) -> None:
+async def test_clips_of_people_stay_below_eight_percent_wrong_words(moonshine: MoonshineTranscriber) -> None:
     import jiwer
     from whisper_normalizer.english import EnglishTextNormalizer
 
     normal = EnglishTextNormalizer()
     with (CLIPS / "index.csv").open() as index:
         rows = [row for row in csv.DictReader(index) if row["kind"] == "speech"]
-    texts = [(await engine.transcribe(clip(row["file"]))).text for row in rows]
+    texts = [(await moonshine.transcribe(clip(row["file"]))).text for row in rows]
     assert jiwer.wer([normal(row["reference"]) for row in rows], [normal(text) for text in texts]) < 0.08
 
 
 @needs_clips
 @pytest.mark.parametrize("name", ["noise1.wav", "noise2.wav"])
 @pytest.mark.parametrize("seconds", [0.6, 1.5, 4.0])
-async def test_noise_is_not_words(engine: MoonshineTranscriber, name: str, seconds: float) -> None:
+async def test_noise_is_not_words(moonshine: MoonshineTranscriber, name: str, seconds: float) -> None:
     samples = clip(name)
     for start in range(0, samples.size - int(seconds * 16000), 32_000):
-        assert (await engine.transcribe(samples[start : start + int(seconds * 16000)])).text == ""
+        assert (await moonshine.transcribe(samples[start : start + int(seconds * 16000)])).text == ""
 
 
 @pytest.mark.parametrize("kind", ["nothing", "hiss", "hum", "clicks"])
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 3.0])
-async def test_made_noise_is_not_words(engine: MoonshineTranscriber, kind: str, seconds: float) -> None:
+async def test_made_noise_is_not_words(moonshine: MoonshineTranscriber, kind: str, seconds: float) -> None:
     at = np.arange(int(seconds * 16000))
     samples = {
         "nothing": np.zeros(at.size),
@@ -99,22 +92,22 @@ async def test_made_noise_is_not_words(engine: MoonshineTranscriber, kind: str, 
         "hum": np.sin(at * 2 * np.pi * 50 / 16000) * 500,
         "clicks": np.where(at % 8000 < 40, 9000, 0),
     }[kind].astype(np.int16)
-    assert (await engine.transcribe(samples)).text == ""
+    assert (await moonshine.transcribe(samples)).text == ""
 
 
 @needs_clips
-async def test_a_whole_sentence_ends_more_surely_than_a_cut_one(engine: MoonshineTranscriber) -> None:
+async def test_a_whole_sentence_ends_more_surely_than_a_cut_one(moonshine: MoonshineTranscriber) -> None:
     samples = clip("sb_example1.wav")
-    whole = await engine.transcribe(samples)
-    cut = await engine.transcribe(samples[: int(2.15 * 16000)])
+    whole = await moonshine.transcribe(samples)
+    cut = await moonshine.transcribe(samples[: int(2.15 * 16000)])
     assert whole.end_probability is not None
     assert cut.end_probability is not None
     assert whole.end_probability > 0.85
     assert cut.end_probability < whole.end_probability - 0.1
 
 
-async def test_digital_silence_does_not_reach_the_model(engine: MoonshineTranscriber) -> None:
-    got = await engine.transcribe(np.full(16_000, 20, np.int16))
+async def test_digital_silence_does_not_reach_the_model(moonshine: MoonshineTranscriber) -> None:
+    got = await moonshine.transcribe(np.full(16_000, 20, np.int16))
     assert (got.text, got.confidence) == ("", None)
 
 
@@ -196,7 +189,9 @@ def test_the_bound_and_the_stop_end_decoding(model: MoonshineModel) -> None:
 
 async def test_missing_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.bin").write_bytes(b"")
+    before = set(threading.enumerate())
     with pytest.raises(ConfigError, match=r"encoder_model\.ort, decoder_model_merged\.ort"):
         await MoonshineTranscriber(MoonshineConfig(folder=tmp_path)).open()
     await asyncio.sleep(0)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("moonshine")]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name.startswith("moonshine")]
