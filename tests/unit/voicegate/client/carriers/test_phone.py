@@ -70,6 +70,7 @@ async def test_a_lost_stream_goes_where_the_action_says(bridge: Any, lost: str) 
             await call.wait_s(0.1)
             call.cut()
         assert await call.until(lambda: call.streams == 2, 5.0)
+        assert 0.0 < call.longest_away_s < 5.0
         utterance = await call.speak(CLIP)
         assert await call.reply_over(utterance, timeout_s=10)
         await call.hang_up()
