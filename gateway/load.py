@@ -7,8 +7,12 @@ A process has room as long as its 20 ms clock (:mod:`gateway.metronome`) comes o
 whatever causes it, and no constant of calls per core has to be guessed. Once a second the level moves by one step (by
 two when the clock is very late). Each step sheds what callers miss least. New calls are refused one step before answers
 come later: who is talking already should not notice that others are refused. Calls in progress are never ended.
+
+A late second counts at once. How busy a second is says less: people ask at the same time by chance. So that is judged
+by the mean of some seconds, and a process with a usual load does not shed now and then.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -51,9 +55,11 @@ class LoadConfig:
     busy: float = 0.75
     """Share of its time that makes a second a bad one too, but only up to ``NO_DOUBTS`` ..."""
     rested: float = 0.65
-    """... and below which it can be a good one."""
+    """... and below which it can be a good one ..."""
+    busy_seconds: int = 3
+    """... as the mean of so many seconds."""
     good_seconds: int = 2
-    """Good seconds in a row for one level down."""
+    """Good seconds in a row for one level down; each that follows is worth another one."""
     share: float = 0.1
 
 
@@ -66,6 +72,7 @@ class LoadGauge:
         self._ticks = self._late = self._very_late = self._not_calm = 0
         self._good = 0
         self._was_late = False
+        self._busy: deque[float] = deque(maxlen=self._config.busy_seconds)
 
     @property
     def late(self) -> bool:
@@ -95,6 +102,8 @@ class LoadGauge:
         """A second is over, of which the process was ``busy`` for this share: the new level. A second without a tick is
         a good one: nobody calls."""
         config, enough = self._config, max(1.0, self._ticks * self._config.share)
+        self._busy.append(busy)
+        busy = sum(self._busy) / len(self._busy)
         late = config.late_s > 0 and self._late >= enough
         very_late = late and self._very_late >= enough
         calm = self._not_calm < enough and busy < config.rested
@@ -109,7 +118,6 @@ class LoadGauge:
         elif calm:
             self._good += 1
             if self._good >= config.good_seconds and self._level:
-                self._good = 0
                 self._level = LoadLevel(self._level - 1)
         else:
             self._good = 0

@@ -128,6 +128,7 @@ class Ice(Connection):
     def forget(self) -> None:
         """After :meth:`shut`: whoever was delivered to is free at once, without the collector."""
         self._deliver = _nobody
+        self._check_list.clear()
 
     # --- what aioice calls ---
 
