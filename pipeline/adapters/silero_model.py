@@ -1,19 +1,24 @@
 """Silero VAD's arithmetic for many sessions in one call, on numpy.
 
-The weights are those of the file bundled in faster-whisper; the protobuf wire format (protobuf.dev, "Encoding") is
-walked by hand to find them, with field numbers of ``onnx.proto``. The network is small (a spectrum, four convolutions,
-one LSTM step), and a runtime for graphs spends most of its time on it badly: it takes one stream's windows at a time
-through convolutions four frames long, and multiplies by a Fourier matrix. Here a layer is one matrix product for all
-sessions, and the spectrum a real FFT. Results agree to 1e-6; the price of a window falls to a quarter (measured, 16
-sessions: 15 µs instead of 56 µs).
+The network is small (a spectrum, four convolutions, one LSTM step), and a runtime for graphs spends most of its time on
+it badly: it takes one stream's windows at a time through convolutions four frames long, and multiplies by a Fourier
+matrix. Here a layer is one matrix product for all sessions, and the spectrum a real FFT.
+
+What is left is multiplication, near the processor's peak if one knows how it is had:
+
+* OpenBLAS copies both matrices of a product into an order of its own before it multiplies, for 36 windows a third of
+  the work, and more where the weights have left the cache. Only products of up to a million multiplications run on the
+  matrices as they lie. So weights are cut into :func:`panels`, which stay below that.
+* The first convolution costs six products instead of ten (:class:`_FirstLayer`).
+* numpy takes float32 through a float64 FFT, unless there is a factor to multiply by: hence ``norm="forward"``.
+* A bias is one more row of the weights, for a column of ones in what they multiply.
+* ``np.maximum`` with a scalar takes three times as long as with an array of zeros.
 
 The products are too small for several threads to pay, and spinning threads would steal the loop's core: numpy's BLAS
 works with one thread from the first :class:`SileroModel` on.
 """
 
-import importlib.util
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +27,18 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from pipeline.adapters.silero_weights import BINS, FFT_SAMPLES, FloatArray, bundled_model, hann, weights
 from voicegate.kernel.errors import ConfigError
+
+__all__ = [
+    "CONTEXT_SAMPLES",
+    "INPUT_SAMPLES",
+    "STATE_SIZE",
+    "WINDOW_SAMPLES",
+    "FloatArray",
+    "SileroModel",
+    "bundled_model",
+]
 
 CONTEXT_SAMPLES: Final = 64
 """Samples of the window before that a window begins with."""
@@ -31,127 +47,97 @@ WINDOW_SAMPLES: Final = 512
 INPUT_SAMPLES: Final = CONTEXT_SAMPLES + WINDOW_SAMPLES
 STATE_SIZE: Final = 128
 
-FloatArray = npt.NDArray[np.float32]
-
-_MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
-_TENSOR_DIMENSIONS, _TENSOR_NAME, _TENSOR_RAW = 1, 8, 9
-_FFT, _HOP, _BINS = 256, 128, 129
+_FRAMES, _HOP = 4, 128
 _REFLECTED = 64
 """Samples mirrored behind the window, so that a fourth frame fits."""
-_SHAPES: Final = {
-    "encoder.feature_extractor.forward_basis_buffer": (258, 1, 256),
-    "encoder.conv_layers.0.weight": (128, 129, 3),
-    "encoder.conv_layers.0.bias": (128,),
-    "encoder.conv_layers.1.weight": (64, 128, 3),
-    "encoder.conv_layers.1.bias": (64,),
-    "encoder.conv_layers.2.weight": (64, 64, 3),
-    "encoder.conv_layers.2.bias": (64,),
-    "encoder.conv_layers.3.weight": (128, 64, 3),
-    "encoder.conv_layers.3.bias": (128,),
-    "onnx::LSTM_209": (1, 512, 128),
-    "onnx::LSTM_210": (1, 512, 128),
-    "onnx::LSTM_211": (1, 1024),
-    "decoder.conv1d.weight": (1, 128, 1),
-    "decoder.conv1d.bias": (1,),
-}
+_SMALL_PRODUCT: Final = 1_000_000
+"""Multiplications up to which OpenBLAS takes its kernels for small matrices (those for AVX-512; others lose little)."""
+_USUAL_WINDOWS: Final = 64
+"""Windows up to which panels stay below that, and room is made at once. More only cost more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a protobuf message as it stands on the wire."""
-
-    number: int
-    wire_type: int
-    payload: bytes
-    """The value's bytes without tag and length."""
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
+def panels(matrix: npt.NDArray[Any]) -> FloatArray:
+    """Matrices, shape (..., k, m), cut into upright panels, shape (..., panels, k, width), each lying in one piece."""
+    *before, k, m = matrix.shape
+    width = m
+    while _USUAL_WINDOWS * k * width > _SMALL_PRODUCT:
+        width //= 2
+    cut = matrix.reshape(*before, k, m // width, width)
+    return np.ascontiguousarray(np.moveaxis(cut, -2, -3), dtype=np.float32)
 
 
-def fields(message: bytes) -> Iterator[Field]:
-    """The fields of a message in order."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        match tag & 7:
-            case 0:
-                _, end = _varint(message, at)
-            case 1:
-                end = at + 8
-            case 2:
-                length, at = _varint(message, at)
-                end = at + length
-            case 5:
-                end = at + 4
-            case other:
-                raise ValueError(f"protobuf wire type {other}")
-        if end > len(message):
-            raise ValueError("protobuf message ends inside a field")
-        yield Field(tag >> 3, tag & 7, message[at:end])
-        at = end
+def _multiply(rows: FloatArray, by: FloatArray, out: FloatArray) -> None:
+    """``rows``, shape (..., n, k), times the panels of a matrix (..., k, m), into ``out``, shape (..., n, m)."""
+    count, _, width = by.shape[-3:]
+    columns = out.reshape(*out.shape[:-1], count, width)
+    np.matmul(rows[..., None, :, :], by, out=columns.swapaxes(-2, -3))
 
 
-def _first(data: bytes, number: int) -> bytes:
-    return next((part.payload for part in fields(data) if part.number == number), b"")
+class _Room:
+    """The arrays a batch is computed in, made once. A smaller batch takes the first windows of each.
 
-
-def weights(model: bytes) -> dict[str, FloatArray]:
-    """The float tensors of the ONNX file that the network needs, by name.
-
-    Raises:
-        ValueError: not the graph this knows.
+    What is read no more lends its memory to what is written next (``one`` and ``other`` in turn), because the weights
+    alone fill a core's cache.
     """
-    found: dict[str, FloatArray] = {}
-    for part in fields(_first(model, _MODEL_GRAPH)):
-        if part.number == _GRAPH_INITIALIZER:
-            name = _first(part.payload, _TENSOR_NAME).decode()
-            if name in _SHAPES:
-                found[name] = _tensor(name, part.payload)
-    if missing := _SHAPES.keys() - found.keys():
-        raise ValueError(f"no {min(missing)!r} inside")
-    _check_spectrum(found["encoder.feature_extractor.forward_basis_buffer"][:, 0])
-    return found
+
+    def __init__(self, windows: int) -> None:
+        self.windows = windows
+        self.padded = np.empty((windows, INPUT_SAMPLES + _REFLECTED), np.float32)
+        row, item = self.padded.strides
+        shape, strides = (_FRAMES, windows, FFT_SAMPLES), (_HOP * item, row, item)
+        self.frames: FloatArray = np.ndarray(shape, np.float32, self.padded, 0, strides)
+        one = np.empty(windows * _FRAMES * FFT_SAMPLES, np.float32)
+        other = np.empty(windows * _FRAMES * BINS * 2, np.float32)
+        self.windowed = one.reshape(shape)
+        self.spectra: npt.NDArray[Any] = other.view(np.complex64).reshape(_FRAMES, windows, BINS)
+        self.magnitudes = np.empty((_FRAMES, windows, BINS), np.float32)
+        self.at_points = one[: _POINTS * windows * BINS].reshape(_POINTS, windows, BINS)
+        self.products = other[: (_POINTS + 1) * windows * 128].reshape(_POINTS + 1, windows, 128)
+        self.first = one[: _FRAMES * windows * 128].reshape(_FRAMES, windows, 128)
+        self.first_joined = np.ones((windows, 1 + _FRAMES * 128 + 1), np.float32)
+        self.second = np.ones((windows, 2 * 64 + 1), np.float32)
+        self.third = np.ones((windows, 64 + 1), np.float32)
+        self.spoken_and_h = np.ones((windows, 2 * STATE_SIZE + 1), np.float32)
+        self.gates = other[: 4 * windows * STATE_SIZE].reshape(4, windows, STATE_SIZE)
+        self.zeros = np.zeros((_FRAMES, windows, 128), np.float32)
 
 
-def _tensor(name: str, tensor: bytes) -> FloatArray:
-    shape = tuple(_varint(part.payload, 0)[0] for part in fields(tensor) if part.number == _TENSOR_DIMENSIONS)
-    if shape != _SHAPES[name]:
-        raise ValueError(f"{name!r} has the shape {shape}")
-    return np.frombuffer(_first(tensor, _TENSOR_RAW), "<f4").reshape(shape)
+_POINTS = 6
 
 
-def _hann() -> npt.NDArray[np.float64]:
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)
+class _FirstLayer:
+    """The first convolution, as a product of polynomials (Toom-Cook; Winograd's F(4, 3) is another name).
 
-
-def _check_spectrum(basis: FloatArray) -> None:
-    """The file multiplies by a matrix; it must be the windowed Fourier transform that stands in for it here."""
-    angle = 2 * np.pi * np.outer(np.arange(_BINS), np.arange(_FFT)) / _FFT
-    fourier = np.concatenate([np.cos(angle), -np.sin(angle)]) * _hann()
-    if np.abs(basis - fourier).max() > 1e-6:
-        raise ValueError("the spectrum is not that of a Hann window")
-
-
-def bundled_model() -> Path:
-    """The file inside the installed faster-whisper, found without importing it.
-
-    Raises:
-        ConfigError: the package or the file is missing.
+    Of four frames f (129 bins each, silence before and after) it makes four rows y (128 channels), with three taps K:
+    ``y[t] = K[0] f[t-1] + K[1] f[t] + K[2] f[t+1]``, ten products. But y[0] ... y[3] are also the coefficients of x to
+    x^4 in ``(f[0] + f[1] x + f[2] x^2 + f[3] x^3) * (K[2] + K[1] x + K[0] x^2)``, a polynomial with six coefficients.
+    Its values at six points determine it, and a value is *one* product: of what the frames' polynomial is at that
+    point, four numbers times four frames, and of what the taps' is there, known beforehand. Points are zero, where only
+    f[0] K[2] is left, infinity (f[3] K[0]), and four with their negatives that keep the numbers in the inverse small.
     """
-    spec = importlib.util.find_spec("faster_whisper")
-    path = Path(spec.origin).parent / "assets" / "silero_vad_v6.onnx" if spec and spec.origin else None
-    if path is None or not path.is_file():
-        raise ConfigError("Silero VAD needs faster-whisper 1.2, which has silero_vad_v6.onnx inside; it was not found")
-    return path
+
+    def __init__(self, kernel: FloatArray, bias: FloatArray) -> None:
+        """``kernel``: shape (channels, bins, taps), as in the file."""
+        finite = np.vander([1.5, -1.5, 0.75, -0.75], _POINTS, increasing=True)
+        zero, *_, infinity = np.eye(_POINTS)
+        powers = np.vstack([zero, finite, infinity])
+        taps = kernel.transpose(2, 1, 0)[::-1].astype(np.float64)
+        self._frames_at_points = powers[:, :_FRAMES].astype(np.float32)
+        self._frames_at_points[-1] = infinity[-_FRAMES:]
+        taps_at_points = powers[:, :3].copy()
+        taps_at_points[-1] = infinity[-3:]
+        self._taps = panels(np.tensordot(taps_at_points, taps, 1))
+        self._coefficients = np.hstack([np.linalg.inv(powers)[1:5], np.ones((_FRAMES, 1))]).astype(np.float32)
+        self._bias = bias
+
+    def apply(self, room: _Room, n: int) -> None:
+        """From ``room.magnitudes`` to ``room.first``, not yet rectified."""
+        values, products = room.at_points[:, :n], room.products[:, :n]
+        frames, rows = room.magnitudes[:, :n], room.first[:, :n]
+        np.matmul(self._frames_at_points, frames.reshape(_FRAMES, -1), out=values.reshape(_POINTS, -1))
+        _multiply(values, self._taps, products[:_POINTS])
+        products[_POINTS] = self._bias
+        np.matmul(self._coefficients, products.reshape(_POINTS + 1, -1), out=rows.reshape(_FRAMES, -1))
 
 
 @lru_cache(maxsize=1)
@@ -161,7 +147,7 @@ def _one_blas_thread() -> object:
 
 
 class SileroModel:
-    """One call for any number of streams. Blocking; 16 kHz."""
+    """Any number of streams in one call. Blocking, and one call at a time; 16 kHz."""
 
     def __init__(self, path: Path) -> None:
         """Raises:
@@ -172,31 +158,33 @@ class SileroModel:
         except (ValueError, IndexError, OSError) as error:
             raise ConfigError(f"Silero VAD: {path} is not the expected graph: {error}") from error
         _one_blas_thread()
-        self._hann = _hann().astype(np.float32)
+        window = hann() * FFT_SAMPLES  # which the transform divides by
+        self._window, self._int16_window = window.astype(np.float32), (window / 32768).astype(np.float32)
         self._take_convolutions(tensors)
         self._take_lstm(tensors)
+        self._room = _Room(_USUAL_WINDOWS)
 
     def _take_convolutions(self, tensors: Mapping[str, FloatArray]) -> None:
-        """Kernels as matrices whose rows are the taps in time order, all channels of a tap together. A kernel's first
-        tap falls on padding where only the later rows are kept."""
-        matrices, self._biases = [], []
-        for layer in range(4):
-            kernel = tensors[f"encoder.conv_layers.{layer}.weight"].transpose(2, 1, 0)
-            matrices.append(np.ascontiguousarray(kernel.reshape(-1, kernel.shape[2])))
-            self._biases.append(tensors[f"encoder.conv_layers.{layer}.bias"])
-        self._first, self._second = matrices[0], matrices[1]
-        self._third, self._fourth = matrices[2][64:].copy(), matrices[3][64:128].copy()
+        """Kernels as matrices whose rows are the taps in time order, all channels of a tap together, and the bias. A
+        tap that only meets padding is left out."""
+        kernels = [tensors[f"encoder.conv_layers.{layer}.weight"] for layer in range(4)]
+        biases = [tensors[f"encoder.conv_layers.{layer}.bias"] for layer in range(4)]
+        self._first = _FirstLayer(kernels[0], biases[0])
+        second, third, fourth = (kernel.transpose(2, 1, 0) for kernel in kernels[1:])
+        self._second_early = panels(np.vstack([biases[1], *second[1:]]))
+        self._second_late = panels(np.vstack([*second, biases[1]]))
+        self._third = panels(np.vstack([*third[1:], biases[2]]))
+        self._fourth = panels(np.vstack([fourth[1], biases[3]]))
         self._output = tensors["decoder.conv1d.weight"][0, :, 0]
-        self._output_bias = float(tensors["decoder.conv1d.bias"][0])
+        self._output_bias = tensors["decoder.conv1d.bias"][0]
 
     def _take_lstm(self, tensors: Mapping[str, FloatArray]) -> None:
         """Gates in ONNX's order: input, output, forget, cell. The first three are halved, because a sigmoid is a
         tanh: s(x) = tanh(x / 2) / 2 + 1 / 2."""
-        halves = np.repeat(np.array([0.5, 1.0], np.float32), (3 * STATE_SIZE, STATE_SIZE))
-        both = np.concatenate([tensors["onnx::LSTM_209"][0], tensors["onnx::LSTM_210"][0]], axis=1)
-        self._gates: FloatArray = np.ascontiguousarray(both.T) * halves
-        biases = tensors["onnx::LSTM_211"][0]
-        self._gate_biases: FloatArray = (biases[: 4 * STATE_SIZE] + biases[4 * STATE_SIZE :]) * halves
+        biases = tensors["onnx::LSTM_211"].reshape(2, 4 * STATE_SIZE).sum(axis=0)
+        gates = np.vstack([tensors["onnx::LSTM_209"][0].T, tensors["onnx::LSTM_210"][0].T, biases])
+        gates[:, : 3 * STATE_SIZE] *= 0.5
+        self._gates = panels(gates.reshape(-1, 4, STATE_SIZE).swapaxes(0, 1))
 
     def run(self, windows: npt.NDArray[Any], h: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Speech probabilities, shape (n,), and new states, shape (n, 128) each, of one window of each of n streams.
@@ -204,53 +192,53 @@ class SileroModel:
         ``windows``: int16, or float32 in -1..1, shape (n, 576): the 64 samples before, then 512 new ones. ``h``,
         ``c``: float32, the streams' states, shape (n, 128), zero at a stream's beginning.
         """
-        spoken = self._encode(self._magnitudes(windows))
-        new_h, new_c = self._step(spoken, h, c)
-        logits = np.maximum(new_h, 0) @ self._output + np.float32(self._output_bias)
-        return 1 / (1 + np.exp(-logits)), new_h, new_c
+        n = len(windows)
+        if n > self._room.windows:
+            self._room = _Room(n)
+        room = self._room
+        self._find_magnitudes(windows, room, n)
+        self._first.apply(room, n)
+        self._encode(room, n)
+        room.spoken_and_h[:n, STATE_SIZE:-1] = h
+        new_h, new_c = self._step(room, n, c)
+        logits: FloatArray = np.maximum(new_h, room.zeros[0, :n]) @ self._output
+        logits += self._output_bias
+        return np.reciprocal(1 + np.exp(-logits)), new_h, new_c
 
-    def _magnitudes(self, windows: npt.NDArray[Any]) -> FloatArray:
-        """Four frames' spectra one behind the other: shape (n, 4 * 129)."""
-        padded = np.empty((len(windows), INPUT_SAMPLES + _REFLECTED), np.float32)
-        scale = np.float32(1 / 32768 if windows.dtype == np.int16 else 1)
-        np.multiply(windows, scale, out=padded[:, :INPUT_SAMPLES])
+    def _find_magnitudes(self, windows: npt.NDArray[Any], room: _Room, n: int) -> None:
+        """Four frames' spectra, 128 samples apart."""
+        padded, windowed, spectra = room.padded[:n], room.windowed[:, :n], room.spectra[:, :n]
+        padded[:, :INPUT_SAMPLES] = windows
         padded[:, INPUT_SAMPLES:] = padded[:, INPUT_SAMPLES - 2 : INPUT_SAMPLES - 2 - _REFLECTED : -1]
-        row, item = padded.strides
-        shape, strides = (len(windows), 4, _FFT), (row, _HOP * item, item)
-        frames: FloatArray = np.ndarray(shape, np.float32, padded, 0, strides)
-        magnitudes: FloatArray = np.abs(np.fft.rfft(frames * self._hann, axis=2))
-        return magnitudes.reshape(len(windows), 4 * _BINS)
+        window = self._int16_window if windows.dtype == np.int16 else self._window
+        np.multiply(room.frames[:, :n], window, out=windowed)
+        np.fft.rfft(windowed, norm="forward", out=spectra)
+        np.abs(spectra, out=room.magnitudes[:, :n])
 
-    def _encode(self, spectra: FloatArray) -> FloatArray:
-        """The four convolutions, each output frame one product: (n, 4 * 129) to (n, 128)."""
-        kernel, n = self._first, len(spectra)
-        frames = np.empty((n, 4, 128), np.float32)
-        frames[:, 0] = spectra[:, : 2 * _BINS] @ kernel[_BINS:]
-        frames[:, 1] = spectra[:, : 3 * _BINS] @ kernel
-        frames[:, 2] = spectra[:, _BINS:] @ kernel
-        frames[:, 3] = spectra[:, 2 * _BINS :] @ kernel[: 2 * _BINS]
-        first = _rectified(frames, self._biases[0]).reshape(n, 4 * 128)
-        pair = np.empty((n, 2, 64), np.float32)
-        pair[:, 0] = first[:, : 2 * 128] @ self._second[128:]
-        pair[:, 1] = first[:, 128:] @ self._second
-        second = _rectified(pair, self._biases[1]).reshape(n, 2 * 64)
-        third = _rectified(second @ self._third, self._biases[2])
-        return _rectified(third @ self._fourth, self._biases[3])
+    def _encode(self, room: _Room, n: int) -> None:
+        """The other three convolutions, from four rows to two to one: ``spoken``, the LSTM's input."""
+        zeros, joined = room.zeros[:, :n], room.first_joined[:n]
+        np.maximum(room.first[:, :n], zeros, out=joined[:, 1:-1].reshape(n, _FRAMES, 128).swapaxes(0, 1))
+        second, third, spoken = room.second[:n], room.third[:n, :64], room.spoken_and_h[:n, :STATE_SIZE]
+        _multiply(joined[:, : 1 + 2 * 128], self._second_early, second[:, :64])
+        _multiply(joined[:, 1 + 128 :], self._second_late, second[:, 64:128])
+        np.maximum(second[:, :128], zeros[0], out=second[:, :128])
+        _multiply(second, self._third, third)
+        np.maximum(third, zeros[0, :, :64], out=third)
+        _multiply(room.third[:n], self._fourth, spoken)
+        np.maximum(spoken, zeros[0], out=spoken)
 
-    def _step(self, spoken: FloatArray, h: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray]:
-        gates = np.concatenate([spoken, h], axis=1) @ self._gates
-        gates += self._gate_biases
+    def _step(self, room: _Room, n: int, c: FloatArray) -> tuple[FloatArray, FloatArray]:
+        gates = room.gates[:, :n]
+        _multiply(room.spoken_and_h[:n], self._gates, gates)
         np.tanh(gates, out=gates)
-        opened = gates[:, : 3 * STATE_SIZE]
+        opened = gates[:3]
         opened *= np.float32(0.5)
         opened += np.float32(0.5)
-        new_c = opened[:, 2 * STATE_SIZE :] * c
-        new_c += opened[:, :STATE_SIZE] * gates[:, 3 * STATE_SIZE :]
+        taken, given, kept, candidate = gates
+        new_c = kept * c
+        taken *= candidate
+        new_c += taken
         new_h = np.tanh(new_c)
-        new_h *= opened[:, STATE_SIZE : 2 * STATE_SIZE]
+        new_h *= given
         return new_h, new_c
-
-
-def _rectified(values: FloatArray, bias: FloatArray) -> FloatArray:
-    values += bias
-    return np.maximum(values, 0, out=values)
