@@ -6,6 +6,8 @@ bin=.venv/bin
 step() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
 # The tests start hundreds of processes: none of them is to compile all modules again.
 export PYTHONDONTWRITEBYTECODE=
+# Threads of one long product in numpy would spin on the core that another test needs.
+export OPENBLAS_NUM_THREADS=1
 
 step "ruff";            $bin/ruff check . && $bin/ruff format --check .
 step "import-linter";   $bin/lint-imports --no-cache

@@ -7,6 +7,7 @@ Without keys both run on the local model; given a model of the SDK they run on t
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -71,6 +72,7 @@ def _agent(persona: Persona, model: Model | None, now: Callable[[], datetime]) -
     )
 
 
+@cache
 def _persona(name: str) -> Persona:
     return load_persona((files("pipeline.adapters.demo") / f"{name}.toml").read_text(encoding="utf-8"))
 

@@ -172,8 +172,11 @@ def likeness(heard: Samples, said: Samples) -> float:
     a, b = heard.astype(np.float64), said.astype(np.float64)
     if a.size < b.size:
         a = np.pad(a, (0, b.size - a.size))
-    energy = np.convolve(a**2, np.ones(b.size), "valid")
-    found: float = np.max(np.correlate(a, b, "valid") / np.sqrt(np.maximum(energy, 1.0) * np.sum(b**2)))
+    sums = np.concatenate([[0.0], np.cumsum(a**2)])
+    energy = sums[b.size :] - sums[: -b.size]
+    size = 1 << (a.size - 1).bit_length()  # what wraps round lies behind the places that are looked at
+    alike = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[: energy.size]
+    found: float = np.max(alike / np.sqrt(np.maximum(energy, 1.0) * np.sum(b**2)))
     return found
 
 
