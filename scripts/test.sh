@@ -23,11 +23,6 @@ types_end() {
   exit 1
 }
 
-# Only the pure modules are counted, and only here: following all other code would double the time.
-$bin/coverage erase
-{ printf '[run]\nbranch = true\ninclude =\n'; sed 's/^/    /' scripts/pure-modules.txt; } > .venv/coverage.rc
-counted=(--cov --cov-append --cov-config=.venv/coverage.rc --cov-report=)
-
 # Whole calls run by the wall clock, on a machine that may stop for a second. What failed runs once more, with less
 # beside it; what is wrong fails both times, and the first report stays above.
 twice() {
@@ -40,20 +35,25 @@ twice() {
 spread() { echo "-q -n $1 --dist loadfile --no-loadscope-reorder"; }
 
 if [ "$#" -gt 0 ]; then
-  step "tests";         $bin/pytest "${counted[@]}" "$@"
+  step "tests"
+  $bin/pytest "$@"
   types_end
-else
-  # What computes is spread over the cores; whole conversations mostly wait, so more of them run than there are cores;
-  # and what measures a process under attack has the machine to itself.
-  step "unit and contract tests"
-  $bin/pytest $(spread 2) "${counted[@]}" tests/unit tests/contract
-  types_end
-  step "integration tests"
-  twice $(spread 3) tests/integration
-  step "end-to-end tests"
-  twice $(spread 3) -m "not alone" tests/e2e
-  step "end-to-end tests that want the machine to themselves"
-  twice -m alone tests/e2e
+  exit
 fi
+
+# What computes is spread over the cores; whole conversations mostly wait, so more of them run than there are cores; and
+# what measures a process under attack has the machine to itself.
+step "unit and contract tests"
+# Only the pure modules are counted, and only here: following all other code would double the time.
+$bin/coverage erase
+{ printf '[run]\nbranch = true\ninclude =\n'; sed 's/^/    /' scripts/pure-modules.txt; } > .venv/coverage.rc
+$bin/pytest $(spread 2) --cov --cov-config=.venv/coverage.rc --cov-report= tests/unit tests/contract
+types_end
 step "branch coverage of the pure modules"
 $bin/coverage report --rcfile=.venv/coverage.rc --fail-under=100 --show-missing --skip-covered
+step "integration tests"
+twice $(spread 3) tests/integration
+step "end-to-end tests"
+twice $(spread 3) -m "not alone" tests/e2e
+step "end-to-end tests that want the machine to themselves"
+twice -m alone tests/e2e

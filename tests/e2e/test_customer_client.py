@@ -20,6 +20,8 @@ from tests.e2e.served import Served
 from tests.e2e.voices import human, is_understood, share_understood, spoken, understood, words
 from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "What are your opening hours?"
 PATIENCE_S = 20.0
 

@@ -39,7 +39,7 @@ TYPED = {"vad": "webrtc", "stt": "openai"}
 """For calls in which the caller only types: nothing to load."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # the first one waits for all of them
-scenes: Scenes[[Path]] = Scenes()
+scenes: Scenes[[Path]] = Scenes(at_once=6)  # most of them wait for a vendor that does not answer
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.conftest import Start
 from tests.e2e.served import ROOT, Served
 
+pytestmark = pytest.mark.slow
+
 PYTHON = re.compile(r"```python\n# (?P<name>\w+\.py): .*?\n(?P<code>.*?)```", re.DOTALL)
 SNIPPETS = {found["name"]: found["code"] for found in PYTHON.finditer((ROOT / "README.md").read_text())}
 

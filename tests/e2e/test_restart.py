@@ -13,6 +13,8 @@ from tests.e2e.wire import Wire, wire
 from voicegate.kernel.events import encode
 from voicegate.kernel.ids import new_session_id
 
+pytestmark = pytest.mark.slow
+
 ABOUT = "Tell me about Mill Lane."
 TIME = "What time is it?"
 PRICE = "How much is it?"
