@@ -17,9 +17,15 @@ from voicegate.kernel.errors import ConfigError
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
+CONTEXT_SAMPLES: Final = 64
+"""Samples of the window before that a window begins with."""
+WINDOW_SAMPLES: Final = 512
+"""New samples in a window: 32 ms at 16 kHz."""
+INPUT_SAMPLES: Final = CONTEXT_SAMPLES + WINDOW_SAMPLES
 FFT_SAMPLES: Final = 256
-"""Samples of one spectrum; there are four of them in a window, 128 samples apart."""
+"""Samples of one spectrum."""
 BINS: Final = 129
+STATE_SIZE: Final = 128
 
 _MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
 _TENSOR_DIMENSIONS, _TENSOR_NAME, _TENSOR_RAW = 1, 8, 9

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 
-from pipeline.adapters.silero_model import INPUT_SAMPLES, STATE_SIZE, WINDOW_SAMPLES, SileroModel, bundled_model, panels
+from pipeline.adapters.silero_model import INPUT_SAMPLES, STATE_SIZE, WINDOW_SAMPLES, SileroModel, bundled_model
 from pipeline.adapters.silero_weights import FloatArray
 from voicegate.kernel.audio import Samples
 
@@ -103,11 +103,3 @@ def test_what_a_call_gave_is_the_callers_own(model: SileroModel, streams: Window
     model.run(streams[:, 90], *given[1:])
     assert all(np.array_equal(array, copy) for array, copy in zip(given, kept, strict=True))
     assert np.ptp(h) == np.ptp(c) == 0, "states that come in are only read"
-
-
-def test_panels_lie_side_by_side_and_are_narrow_enough() -> None:
-    matrix = np.arange(2 * 200 * 128, dtype=np.float32).reshape(2, 200, 128)
-    cut = panels(matrix)
-    assert np.array_equal(np.concatenate(list(np.moveaxis(cut, 1, 0)), axis=-1), matrix)
-    assert 64 * 200 * cut.shape[-1] <= 1_000_000 < 64 * 200 * 2 * cut.shape[-1]
-    assert cut.flags.c_contiguous
