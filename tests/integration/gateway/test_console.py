@@ -178,7 +178,8 @@ def test_the_wheel_takes_the_folder() -> None:
     assert re.search(r'\[tool\.hatch\.build\.targets\.wheel\]\npackages = \[.*"console".*\]', text)
 
 
-def token(session: str = "*", agent: str = "", lives_s: int = 60) -> str:
+def token(session: str = "*", agent: str = "", lives_s: int = 3600) -> str:
+    """Good for as long as the other tests may take: the table below is made before the first of them."""
     claims = Claims(session, int(datetime.now(UTC).timestamp()) + lives_s, agent, "single-use")
     return f"Bearer {sign(SECRET, claims)}"
 
