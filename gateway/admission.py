@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from gateway.origins import forwarded_from_elsewhere, host_is_loopback, is_loopback, origin_allowed
 from gateway.rate import PeerBuckets
 from gateway.tokens import SpentTokens, TokenVerifier
@@ -20,6 +22,7 @@ from voicegate.kernel.telemetry import Telemetry
 
 SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TOKEN_SUBPROTOCOL: Final = "voicegate.token."  # noqa: S105 - the prefix, not a token
+_TELL_EVERY_S: Final = 1.0
 _BUSY_S: Final = 5.0
 """When to try again after a refusal for load: it takes that long to fall."""
 _ELSEWHERE_S: Final = 1.0
@@ -39,6 +42,8 @@ _QUERY_TOKENS: Final = frozenset(
         "jwt",
     }
 )
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ class Admission:
         self._telemetry = telemetry
         self._peers = PeerBuckets(config.connections_per_s, config.connection_burst)
         self._open = 0
+        self._busy_untold, self._busy_told_at = 0, float("-inf")
         self._gauge = telemetry.gauge("voicegate_gateway_connections", "Open call connections")
         self.draining = False
         """Set when the process shuts down: no new calls."""
@@ -187,8 +193,15 @@ class Admission:
         return self._full(session_id)
 
     def refused(self, code: str) -> None:
-        """Count a refusal."""
+        """Count a refusal. Those of a second that are ``busy`` share a line in the log."""
         self._telemetry.counter("voicegate_gateway_refusals_total", "Calls refused", code=code).inc()
+        if code != "busy":
+            return
+        self._busy_untold += 1
+        now = self._clock.monotonic()
+        if now >= self._busy_told_at + _TELL_EVERY_S:
+            _log.info("calls refused: busy", calls=self._busy_untold, connections=self._open)
+            self._busy_untold, self._busy_told_at = 0, now
 
     @contextmanager
     def seat(self) -> Iterator[None]:

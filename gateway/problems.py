@@ -1,5 +1,6 @@
 """Refusals in words: one table from error codes to HTTP, as ``application/problem+json`` (RFC 9457)."""
 
+import logging
 import math
 
 import msgspec
@@ -49,6 +50,13 @@ REFUSALS: dict[str, tuple[int, str]] = {
 
 PASSING = frozenset(code for code, (status, _) in REFUSALS.items() if status == 503)
 """Refusals that say nothing about the caller: another time, or another process, may take the call."""
+
+
+def told_at(refusal: RefusedCall) -> int:
+    """The level of the log line. Of those who are refused while all lines are busy there may be a hundred a second,
+    when calls need the time that a line takes: :meth:`gateway.admission.Admission.refused` tells of them together."""
+    return logging.DEBUG if refusal.code == "busy" else logging.INFO
+
 
 RETRY_AFTER_S = 5.0
 """``Retry-After`` of a 503 that says nothing better."""

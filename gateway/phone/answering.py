@@ -16,7 +16,7 @@ from gateway.phone.messages import Once, PhoneCall
 from gateway.phone.parts import PhoneParts, headers_of, knock_of
 from gateway.phone.protocol import Carrier
 from gateway.phone.webhook import Answer, AnswerRule, Incoming, Webhook
-from gateway.problems import PASSING, problem_response
+from gateway.problems import PASSING, problem_response, told_at
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 
 _MAX_BODY_BYTES: Final = 64 * 1024
@@ -36,7 +36,7 @@ class AnswerDoor:
         try:
             return await self._answer(request)
         except RefusedCall as refusal:
-            _log.info("phone webhook refused", code=refusal.code, peer=request.remote)
+            _log.log(told_at(refusal), "phone webhook refused", code=refusal.code, peer=request.remote)
             return problem_response(refusal)
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -87,7 +87,7 @@ class AnswerDoor:
         answer = rule.refuse(rule.read(webhook)) if refusal.code in PASSING else None
         if answer is None:
             raise refusal
-        _log.info("phone call told that no line is free", code=refusal.code)
+        _log.log(told_at(refusal), "phone call told that no line is free", code=refusal.code)
         return answer
 
     async def _decide(self, rule: AnswerRule, incoming: Incoming, public_url: str) -> Answer:

@@ -14,7 +14,7 @@ from gateway.phone.orders import OrderDoor
 from gateway.phone.parts import PhoneParts, headers_of, knock_of
 from gateway.phone.protocol import Carrier, Upgrade
 from gateway.phone.reception import Standing
-from gateway.problems import problem_response
+from gateway.problems import problem_response, told_at
 from gateway.websocket.link import Link, open_socket
 from voicegate.kernel.errors import RefusedCall, StateUnavailable
 
@@ -46,7 +46,7 @@ class PhoneDoor:
         try:
             return await self._answer(request)
         except RefusedCall as refusal:
-            _log.info("phone stream refused", code=refusal.code, peer=request.remote)
+            _log.log(told_at(refusal), "phone stream refused", code=refusal.code, peer=request.remote)
             return problem_response(refusal)
         except StateUnavailable:
             self.parts.admission.refused("state_unavailable")

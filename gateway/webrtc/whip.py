@@ -21,7 +21,7 @@ from gateway.close_codes import CloseCode
 from gateway.conversation import CallRequest, Conversation
 from gateway.origins import FORWARDING_HEADERS
 from gateway.parts import GatewayParts
-from gateway.problems import problem_response
+from gateway.problems import problem_response, told_at
 from gateway.webrtc.addresses import media_addresses, media_ports
 from gateway.webrtc.audio import OUTPUT_RATE_HZ
 from gateway.webrtc.call import CallParts, WebRtcCall
@@ -115,7 +115,7 @@ class WhipDoor:
             try:
                 response = await handler(request)
             except RefusedCall as refusal:
-                _log.info("WHIP refused", code=refusal.code, peer=request.remote)
+                _log.log(told_at(refusal), "WHIP refused", code=refusal.code, peer=request.remote)
                 response = problem_response(refusal)
             except StateUnavailable:
                 self.parts.admission.refused("state_unavailable")

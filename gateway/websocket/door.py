@@ -10,7 +10,7 @@ from gateway.admission import TOKEN_SUBPROTOCOL, Knock, Pass
 from gateway.conversation import CallRequest, Conversation
 from gateway.origins import FORWARDING_HEADERS
 from gateway.parts import GatewayParts
-from gateway.problems import problem_response
+from gateway.problems import problem_response, told_at
 from gateway.websocket.carry import carry
 from gateway.websocket.ending import Ending, Exit
 from gateway.websocket.full import FullDriver
@@ -38,7 +38,7 @@ class VoiceDoor:
             try:
                 return await self._answer(request)
             except RefusedCall as refusal:
-                _log.info("call refused", code=refusal.code, peer=request.remote)
+                _log.log(told_at(refusal), "call refused", code=refusal.code, peer=request.remote)
                 return problem_response(refusal)
             except StateUnavailable:
                 self.parts.admission.refused("state_unavailable")

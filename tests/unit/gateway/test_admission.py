@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from gateway.admission import Admission, AdmissionConfig, Knock, Pass, presented_token
 from gateway.config import GatewayConfig
@@ -35,9 +36,12 @@ class Readiness:
 
 
 def admission(
-    ready: Readiness | None = None, full: Callable[[str], bool] = lambda _: False, **config: Any
+    ready: Readiness | None = None,
+    full: Callable[[str], bool] = lambda _: False,
+    clock: StandingClock | None = None,
+    **config: Any,
 ) -> Admission:
-    clock = StandingClock()
+    clock = clock or StandingClock()
     return Admission(
         AdmissionConfig(**config),
         tokens=TokenVerifier(clock, secrets=(SECRET,)),
@@ -185,3 +189,13 @@ def test_secrets_do_not_show_in_the_settings() -> None:
     config = GatewayConfig(token_secrets=(SECRET,), api_keys=("key-key-key-key-key",))
     assert SECRET not in repr(config)
     assert "key-key" not in repr(config)
+
+
+async def test_a_crowd_that_is_refused_costs_a_line_a_second() -> None:
+    clock = StandingClock()
+    gate = admission(full=lambda _: True, clock=clock, connection_burst=100.0)
+    with structlog.testing.capture_logs() as logs:
+        for clock.now in (0.0, 0.1, 0.9, 1.0, 1.5, 3.0):
+            with pytest.raises(RefusedCall):
+                await gate.admit(knock())
+    assert [log["calls"] for log in logs] == [1, 3, 2]
