@@ -1,10 +1,10 @@
 """Thousands of calls that end in every way, and what they leave behind.
 
-``python -m benchmarks.mixed_fates [--calls 5000] [--at-once 20] [--json FILE]``
+``python -m benchmarks.mixed_fates [--calls 5000] [--at-once 60] [--json FILE]``
 
 :mod:`benchmarks.server` with short simulated stages, real voice activity and a Redis of its own is called by WebSocket,
-by Twilio (webhook and media stream) and by WebRTC; the calls go as :mod:`benchmarks.fates` says. The first fifth fills
-caches and pools. From then on, at six quiet moments, the process is asked (``/metrics``) for what it holds.
+by Twilio (webhook and media stream) and by WebRTC; the calls go as :mod:`benchmarks.fates` says. The first fifth, which
+begins with a rush, fills caches and pools. From then on, at six quiet moments, the process is asked (``/metrics``) for what it holds.
 
 ``memory``
     The slope of resident memory over the calls, by least squares over the quiet moments.
@@ -52,6 +52,8 @@ LIMIT_BYTES = 2048.0
 """Of memory a call."""
 _MOMENTS = 6
 _WARM_SHARE = 0.2
+_RUSH = 200
+"""Calls at once in the beginning, so that the pools of connections to Redis are as large as they will ever be."""
 _ADDRESSES = 60
 """That calls come from: a gateway bounds how often one may connect."""
 _RETENTION_S, _RESUME_S = 60, 1
@@ -218,7 +220,9 @@ async def measure(calls: int, at_once: int, progress: Console) -> tuple[list[Hol
 async def _stretches(run: Run, calls: int, at_once: int, progress: Console) -> tuple[list[Holdings], Outcome]:
     keys = await run.redis.dbsize()
     warm = max(1, round(calls * _WARM_SHARE))
-    await run.calls(warm, at_once)
+    rush = min(_RUSH, warm)
+    await run.calls(rush, rush)
+    await run.calls(warm - rush, at_once)
     moments = [await run.quiet()]
     for number in range(1, _MOMENTS):
         upto = warm + (calls - warm) * number // (_MOMENTS - 1)
@@ -249,7 +253,7 @@ def show(console: Console, moments: Sequence[Holdings], outcome: Outcome) -> Non
 
 def main(
     calls: Annotated[int, typer.Option(min=50)] = 5000,
-    at_once: Annotated[int, typer.Option(min=1)] = 20,
+    at_once: Annotated[int, typer.Option(min=1)] = 60,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all results here.")] = None,
 ) -> None:
     """Call in all ways; exit code 1 when something was left behind, 2 when one call in fifty did not go as planned."""
