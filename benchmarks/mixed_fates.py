@@ -4,7 +4,8 @@
 
 :mod:`benchmarks.server` with short simulated stages, real voice activity and a Redis of its own is called by WebSocket,
 by Twilio (webhook and media stream) and by WebRTC; the calls go as :mod:`benchmarks.fates` says. The first fifth, which
-begins with a rush, fills caches and pools. From then on, at six quiet moments, the process is asked (``/metrics``) for what it holds.
+begins with a rush, fills caches and pools. From then on, at six quiet moments, the process is asked (``/metrics``) for
+what it holds.
 
 ``memory``
     The slope of resident memory over the calls, by least squares over the quiet moments.
