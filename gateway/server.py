@@ -19,6 +19,11 @@ from gateway.siblings import Siblings, ask_siblings, from_sibling
 from gateway.websocket.door import VoiceDoor
 from voicegate.kernel.errors import ConfigError
 
+_BACKLOG = 1024
+"""Connections that wait to be accepted. Where there are more the kernel drops what a caller sends first, and he is
+refused after the second that his own kernel waits before it tries again: three hundred people in a second are many, and
+a loop that is late by half a second has them all at its door. Linux allows 4096 (net.core.somaxconn)."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -73,7 +78,9 @@ async def serve(
         worker = parts.config.worker
         if worker is not None:
             await _listen(web.UnixSite(runner, worker.socket(worker.index)), str(worker.socket(worker.index)))
-        site = web.TCPSite(runner, parts.config.host, parts.config.port, reuse_port=worker is not None)
+        site = web.TCPSite(
+            runner, parts.config.host, parts.config.port, backlog=_BACKLOG, reuse_port=worker is not None
+        )
         await _listen(site, f"{parts.config.host}:{parts.config.port}")
         _log.info("gateway listens", host=parts.config.host, port=site.port)
         yield RunningGateway(parts.config.host, site.port, parts)

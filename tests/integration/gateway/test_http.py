@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import select
+import socket
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -278,3 +281,27 @@ async def test_metrics(served: Any) -> None:
 async def test_an_unknown_address(served: Any) -> None:
     assert (await get(served, "/voice/"))[0] == 404
     assert (await get(served, "/voice/a/b"))[0] == 404
+
+
+async def test_a_crowd_that_comes_while_the_loop_is_late_is_not_kept_outside(start: Any) -> None:
+    """Whom the kernel has no place for tries again after a second, and learns only then that all lines are busy."""
+    async with start() as served:
+        crowd = [socket.socket() for _ in range(300)]
+        try:
+            waiting = select.poll()
+            for each in crowd:
+                each.setblocking(False)
+                each.connect_ex(("127.0.0.1", served.gateway.port))
+                waiting.register(each, select.POLLOUT)
+            begun = time.monotonic()
+            up: set[int] = set()
+            while (
+                len(up) < len(crowd) and time.monotonic() < begun + 0.8
+            ):  # nothing is awaited: the loop accepts nobody
+                for descriptor, _ in waiting.poll(0):
+                    up.add(descriptor)
+                    waiting.unregister(descriptor)
+            assert len(up) == len(crowd)
+        finally:
+            for each in crowd:
+                each.close()
