@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import structlog
 
@@ -93,6 +93,8 @@ class CallRegistry:
         self._config, self._state, self._clock = config, state, clock
         self._observe = observe
         self._calls: dict[SessionId, Call] = {}
+        self._first_seqs: WeakKeyDictionary[Call, int] = WeakKeyDictionary()
+        """Number of each call's first event in this process."""
         self._starting = 0
         self._attaching: WeakValueDictionary[SessionId, asyncio.Lock] = WeakValueDictionary()
         self._tasks = asyncio.TaskGroup()
@@ -194,11 +196,17 @@ class CallRegistry:
         if not hmac.compare_digest(call.resume_secret, request.resume.secret):
             raise RefusedCall("unauthorized", "no call with this id and resume secret")
         missed: Sequence[Event] = ()
-        oldest = call.oldest_seq
-        if oldest is not None and oldest > request.resume.last_seq + 1:
-            missed = await self._state.store.events_after(request.session_id, request.resume.last_seq)
+        last_seq = request.resume.last_seq
+        if self._oldest(call) > last_seq + 1:
+            stored = await self._state.store.events_after(request.session_id, last_seq)
+            # The others are in memory, or come there once their storing is acknowledged.
+            missed = [event for event in stored if event.seq < self._oldest(call)]
         call.reattach(missed)
         return call
+
+    def _oldest(self, call: Call) -> int:
+        """The oldest event that the call itself has, or will have."""
+        return call.oldest_seq or self._first_seqs[call]
 
     async def _beginning(self, request: CallRequest) -> Beginning:
         state = self._state
@@ -289,6 +297,7 @@ class CallRegistry:
                 resumed=beginning.resumed,
                 resume_s=self._config.resume_s,
             )
+            self._first_seqs[call] = beginning.next_seq
             if beginning.resumed:
                 call.reattach(beginning.missed)
             log.subscribe(self._observe)

@@ -100,6 +100,12 @@ class WebRtcCall:
                 dropped=self._parts.counters.refused,
             )
 
+    @property
+    def given_up(self) -> Farewell:
+        """What becomes of the call when its caller gives this connection up. One that never came up to resume a call
+        is no reason to end it: the caller tries again, or another way."""
+        return "detach" if self._request.resume is not None and self._presence is None else "hang_up"
+
     # --- the peer's media ---
 
     def rtp(self, packet: bytes) -> None:
@@ -170,10 +176,8 @@ class WebRtcCall:
             async with asyncio.timeout(config.setup_s):
                 await peer.connect()
         except (TimeoutError, ConnectionError) as error:
-            # A call that never had its peer is over; one that it had before waits for it.
-            farewell: Farewell = "detach" if self._request.resume else "hang_up"
             why = str(error) or f"no connection within {config.setup_s:g} s"
-            raise MustClose(Ending(CloseCode.START_TIMEOUT, why, farewell, peer_gone=True)) from None
+            raise MustClose(Ending(CloseCode.START_TIMEOUT, why, self.given_up, peer_gone=True)) from None
         now_s = self._parts.clock.monotonic()
         self._parts.setup_seconds.observe(now_s - self._began_s)
         self._presence = Presence(config.quiet_s, config.gone_s, config.forget_s, now_s)

@@ -55,6 +55,7 @@ class _Session:
     """One WHIP session: what PATCH and DELETE need to know."""
 
     peer: Peer
+    call: WebRtcCall
     leaving: Exit
     etag: str
     ufrag: str
@@ -164,7 +165,7 @@ class WhipDoor:
                 _give_back(conversation, wanted)
                 raise
             session = _Session(
-                peer, leaving, _etag(), offer.login.ufrag, _digest(request.headers.get("Authorization", ""))
+                peer, call, leaving, _etag(), offer.login.ufrag, _digest(request.headers.get("Authorization", ""))
             )
             resource = secrets.token_urlsafe(18)
             self._sessions[resource] = session
@@ -250,7 +251,7 @@ class WhipDoor:
 
     async def _delete(self, request: web.Request) -> web.Response:
         session = self._session(request)
-        session.leaving.leave(Ending(CloseCode.NORMAL, "DELETE", "hang_up"))
+        session.leaving.leave(Ending(CloseCode.NORMAL, "DELETE", session.call.given_up))
         del self._sessions[request.match_info["resource"]]
         return web.Response()
 

@@ -252,6 +252,21 @@ async def test_full_and_away(start: Start, http: aiohttp.ClientSession) -> None:
         assert served.count("voicegate_gateway_connections") == 1
 
 
+async def test_a_resume_that_is_given_up_before_its_media_came_leaves_the_call_alone(
+    served: Served, http: aiohttp.ClientSession
+) -> None:
+    """The network may let no UDP through any more: the client gives up, and tries the WebSocket."""
+    await http.delete(served.http + (await post(http, served, query="?session=new")).headers["Location"])
+    await post(http, served, query="?session=mine")
+    again = {"Voicegate-Resume-Secret": served.calls.calls["mine"].resume_secret}
+    resumed = await post(http, served, query="?session=mine", headers=again)
+    assert (await http.delete(served.http + resumed.headers["Location"])).status == 200
+    async with asyncio.timeout(10):
+        while not all(served.calls.calls[each].log for each in ("new", "mine")):
+            await asyncio.sleep(0.01)
+    assert [served.calls.calls[each].log for each in ("new", "mine")] == [["hang_up client"], ["detach"]]
+
+
 async def test_resume_is_checked(served: Served, http: aiohttp.ClientSession) -> None:
     gone = await post(http, served, query="?session=none", headers={"Voicegate-Resume-Secret": "x"})
     assert gone.status == 410

@@ -189,6 +189,23 @@ async def test_two_clients_that_resume_at_once_end_in_one_call(begin: Begin) -> 
     assert second.begun == [True]
 
 
+async def test_who_resumes_twice_misses_nothing_of_another_process(begin: Begin) -> None:
+    """The first answer did not reach its client, and nothing of this process was stored yet when the second came."""
+    first, second = await begin("a"), await begin("b")
+    call = await first.attach()
+    await answered(call, first, "hello")
+    wanted = [event.seq for event in first.observed]
+    resume = Resume(call.resume_secret, 1)
+    await first.leave()
+    one, two = await asyncio.gather(second.attach(resume=resume), second.attach(resume=resume))
+    assert one is two
+    told: list[Event] = []
+    told += two.subscribe(told.append, 1)
+    await until(lambda: bool(told) and told[-1].seq > wanted[-1])
+    seqs = [event.seq for event in told]
+    assert seqs == list(range(2, seqs[-1] + 1))
+
+
 async def test_a_shutdown_suspends_calls_and_takes_no_new_ones(begin: Begin) -> None:
     first, second = await begin("a"), await begin("b")
     call = await first.attach()
