@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.adapters.silero_weights import FFT_SAMPLES, STATE_SIZE, FloatArray, hann
+from pipeline.adapters.silero_weights import STATE_SIZE, FloatArray, hann
 
 FRAMES: Final = 4
 """Spectra in a window, 128 samples apart."""
@@ -76,7 +76,7 @@ class Layers:
     bias. A tap that only meets padding is left out."""
 
     window: FloatArray
-    """Shape (256,): Hann's for samples in -1..1, times 256, by which the transform divides."""
+    """Shape (256,): Hann's, for samples in -1..1."""
     int16_window: FloatArray
     first: FirstLayer
     second_early: FloatArray
@@ -94,7 +94,7 @@ class Layers:
 
 def layers(tensors: Mapping[str, FloatArray]) -> Layers:
     """Of the tensors that :func:`~pipeline.adapters.silero_weights.weights` found."""
-    window = hann() * FFT_SAMPLES
+    window = hann()
     kernels = [tensors[f"encoder.conv_layers.{layer}.weight"] for layer in range(4)]
     biases = [tensors[f"encoder.conv_layers.{layer}.bias"] for layer in range(4)]
     second, third, fourth = (kernel.transpose(2, 1, 0) for kernel in kernels[1:])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.adapters.silero_layers import USUAL_WINDOWS, first_layer, layers, panels
-from pipeline.adapters.silero_weights import BINS, FFT_SAMPLES, bundled_model, hann, weights
+from pipeline.adapters.silero_weights import BINS, bundled_model, hann, weights
 
 
 def test_panels_lie_side_by_side_and_are_narrow_enough() -> None:
@@ -33,5 +33,5 @@ def test_the_bundled_file_gives_every_product_a_small_one() -> None:
     products = [found.first.taps, found.second_early, found.second_late, found.third, found.fourth, found.gates]
     for k, width in (product.shape[-2:] for product in products):
         assert USUAL_WINDOWS * k * width <= 1_000_000
-    assert found.window == pytest.approx(hann() * FFT_SAMPLES, abs=1e-4)
+    assert found.window == pytest.approx(hann(), abs=1e-6)
     assert found.int16_window * 32768 == pytest.approx(found.window)
