@@ -121,7 +121,7 @@ export class Connecting {
     const { url, agent = "", greeting = true } = this._options;
     const query = { session: this.sessionId, ...(claim ? {} : { agent, greeting: String(greeting) }) };
     const limit = this._options.whipTimeoutMs ?? (this._wanted === "webrtc" ? ONLY_WHIP_MS : WHIP_MS);
-    return this._welcomed(signal, limit, async (handlers, within) => {
+    return this._welcomed(signal, limit, claim !== null, async (handlers, within) => {
       const token = await this._token();
       return openWhip({ url, query, token, claim, microphone, handlers, signal: within });
     });
@@ -134,7 +134,8 @@ export class Connecting {
    */
   async _bySocket(first, microphone, signal) {
     const { url } = this._options;
-    const link = await this._welcomed(signal, WELCOME_MS, async (handlers) => {
+    const resumes = first.type === "session.resume";
+    const link = await this._welcomed(signal, WELCOME_MS, resumes, async (handlers) => {
       const token = await this._token();
       this._audio ??= await SocketAudio.open(this.context());
       const opened = await openSocket({ url, sessionId: this.sessionId, token, audio: this._audio, handlers });
@@ -166,10 +167,11 @@ export class Connecting {
    * A link on which the gateway has said welcome.
    * @param {AbortSignal} signal
    * @param {number} limitMs
+   * @param {boolean} resumes A link that comes too late is no reason to hang up: the next attempt needs the call.
    * @param {(handlers: LinkHandlers, within: AbortSignal) => Promise<Link>} open
    * @returns {Promise<Link>}
    */
-  async _welcomed(signal, limitMs, open) {
+  async _welcomed(signal, limitMs, resumes, open) {
     const waiting = new Waiting(this._handlers, signal, limitMs);
     const opening = open(waiting.handlers, waiting.signal);
     try {
@@ -178,7 +180,8 @@ export class Connecting {
       this._last = link.kind;
       return link;
     } catch (error) {
-      const left = opening.then((late) => late.close()).catch(() => {});
+      const goesOn = resumes && !signal.aborted;
+      const left = opening.then((late) => (goesOn ? late.leave() : late.close())).catch(() => {});
       await Promise.race([left, pause(LEAVE_MS)]);
       throw error;
     } finally {

@@ -98,6 +98,11 @@ class SocketLink {
     this._socket.close(NORMAL);
   }
 
+  leave() {
+    this._forget();
+    this._socket.close(4000, "given up");
+  }
+
   agentStream() {
     return this._audio.agentStream;
   }

@@ -75,6 +75,7 @@
  * @property {(stream: MediaStream | null) => Promise<void>} useMicrophone
  * @property {() => void} flush Drop what came of the agent's audio and was not played.
  * @property {() => void} close Leave; the gateway is told that it was meant.
+ * @property {() => void} leave Leave without a word: the gateway keeps the call.
  * @property {() => void} drop Leave as if the network had gone: the gateway keeps the call, and `lost` is called.
  * @property {() => MediaStream} agentStream The agent's voice.
  * @property {PlaybackReport} playback

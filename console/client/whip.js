@@ -50,7 +50,8 @@ export async function openWhip({ url, query, token, claim, microphone, handlers,
     link.watch();
     return link;
   } catch (error) {
-    await exchange.abandon();
+    if (claim) exchange.leave();
+    else await exchange.abandon();
     if (error instanceof CallError) throw error;
     const why = signal.aborted ? "no connection came up in time" : String(/** @type {Error} */ (error).message);
     throw new CallError(`WebRTC failed: ${why}.`, { code: "whip_failed", cause: error });
@@ -115,6 +116,11 @@ class WhipLink {
   close() {
     this._forget();
     this._exchange.abandon();
+  }
+
+  leave() {
+    this._forget();
+    this._exchange.leave();
   }
 
   drop() {

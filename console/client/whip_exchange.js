@@ -51,6 +51,12 @@ export class Exchange {
     this._resource = "";
   }
 
+  /** Leave the peer connection, and nothing more: the call goes on, by another connection. */
+  leave() {
+    this._resource = "";
+    this.peer.close();
+  }
+
   /** Leave the peer connection, and hang up where the gateway has not. Done when the gateway knows. */
   async abandon() {
     const resource = this._resource;

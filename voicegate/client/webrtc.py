@@ -99,9 +99,9 @@ class WhipSocket:
             raise StopAsyncIteration
         return message
 
-    async def close(self) -> None:
-        """Hang up and free everything."""
-        if self._resource and self.close_code is None:
+    async def close(self, *, hang_up: bool = True) -> None:
+        """Hang up and free everything. ``hang_up`` False: the call may be resumed, as after a lost connection."""
+        if hang_up and self._resource and self.close_code is None:
             with_token = self._headers()
             try:
                 async with asyncio.timeout(_CLOSE_S), self._http.delete(self._resource, headers=with_token):
@@ -182,7 +182,7 @@ async def connect_whip(http: aiohttp.ClientSession, target: CallTarget, *, liste
         async with asyncio.timeout(_CONNECT_S):
             await socket.connect(await socket.offer())
     except BaseException as error:
-        await socket.close()
+        await socket.close(hang_up=target.resume is None)
         if isinstance(error, aiohttp.ClientConnectionError):
             why = f"no gateway answers at {target.url}: start one with `voicegate serve`, or name another by --url"
             raise GatewayUnreachable(why) from error
