@@ -118,8 +118,10 @@ def _ours() -> list[object]:
 
 
 def _held() -> dict[str, int]:
-    tasks = len(asyncio.all_tasks())
-    return {"tasks": tasks, "fds": psutil.Process(os.getpid()).num_fds(), "threads": threading.active_count()}
+    process = psutil.Process(os.getpid())
+    redis = len(process.net_connections("unix"))
+    fds, tasks = process.num_fds() - redis, len(asyncio.all_tasks())
+    return {"tasks": tasks, "fds": fds, "redis": redis, "threads": threading.active_count()}
 
 
 async def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
@@ -145,7 +147,8 @@ async def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
     assert forever == []
     for name in before:
         assert between[name] <= before[name] + 1, name
-        assert after[name] <= before[name] + 1, name
+        # A pool keeps as many connections as calls once needed at the same time.
+        assert after[name] <= before[name] + (AT_ONCE if name == "redis" else 1), name
 
 
 async def _keys_without_expiry(here: Here) -> list[bytes]:

@@ -10,6 +10,7 @@ from pipeline.adapters.moonshine import MoonshineConfig, MoonshineTranscriber
 from voicegate.kernel.audio import PIPELINE_RATE_HZ, Samples
 
 _said: dict[str, Samples] = {}
+_ears: list[MoonshineTranscriber] = []
 _LONGEST_S = 14
 ENOUGH_UNDERSTOOD = 0.6
 
@@ -34,8 +35,11 @@ def human(name: str) -> tuple[Samples, str] | None:
 async def understood(samples: Samples) -> str:
     """What speech to text makes of 16 kHz audio of any length."""
     step = _LONGEST_S * PIPELINE_RATE_HZ
-    async with MoonshineTranscriber(MoonshineConfig(workers=1)) as ears:
-        texts = [(await ears.transcribe(samples[at : at + step])).text for at in range(0, samples.size, step)]
+    if not _ears:  # loaded once; bound to no event loop, and its one thread ends with the process
+        loading = MoonshineTranscriber(MoonshineConfig(workers=1))
+        await loading.open()
+        _ears.append(loading)
+    texts = [(await _ears[0].transcribe(samples[at : at + step])).text for at in range(0, samples.size, step)]
     return " ".join(texts)
 
 

@@ -32,7 +32,7 @@ MOST_BUFFERED_MS = 1_500
 CALLED = "+15559990000"
 EAR_UNDERSTANDS = 0.4
 """Share of the answer's words. Speech to text mishears a fifth to a third of the embedded voice at 8 kHz by itself."""
-AT_ONCE = 5
+AT_ONCE = 10
 """Calls at a time: each is a carrier, a caller and his ear in this process, and a whole pipeline in the gateway's."""
 
 pytestmark = pytest.mark.alone
