@@ -9,7 +9,6 @@ in tones (:mod:`benchmarks.counting`). Stops on SIGTERM.
 """
 
 import asyncio
-import gc
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pipeline.ports import Agent, TextToSpeech, VoiceActivity
 from pipeline.session_config import Engines
 from voicegate import settings as configuration
 from voicegate.app import running
+from voicegate.collector import keep_what_is_loaded
 from voicegate.kernel.observability.logs import LogConfig, configure_logs
 from voicegate.settings import Settings
 
@@ -64,8 +64,7 @@ async def serve(settings: Settings, latencies: Latencies, vad: Vad, counting: Co
     async with AsyncExitStack() as stack:
         engines = await open_simulated(latencies, vad, stack, counting)
         await stack.enter_async_context(running(settings, engines))
-        gc.collect()
-        gc.freeze()
+        keep_what_is_loaded()
         await stop.wait()
 
 

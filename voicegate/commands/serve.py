@@ -15,6 +15,7 @@ from rich.console import Console
 
 from gateway.siblings import Worker
 from voicegate import settings as configuration
+from voicegate.collector import keep_what_is_loaded
 from voicegate.kept_secrets import with_own_secret
 from voicegate.kernel.errors import ConfigError
 from voicegate.kernel.observability.logs import LogConfig, configure_logs
@@ -77,14 +78,14 @@ async def _serve(settings: Settings, worker: Worker | None) -> None:
         async with AsyncExitStack() as stack:
             if settings.role == "control":
                 await _start_control(settings, stack)
-                _keep_what_is_loaded()
+                keep_what_is_loaded()
                 await stop.wait()
                 return
             application = await stack.enter_async_context(running(settings, worker=worker))
             # Of several processes that share the gateway's port, the first one has the control API.
             if settings.role == "all" and (worker is None or worker.index == 0):
                 await _start_control(settings, stack, application.url)
-            _keep_what_is_loaded()
+            keep_what_is_loaded()
             if worker is None or worker.index == 0:
                 _tell(application, worker.count if worker else 1)
             with watch_loop(application.calls, application.telemetry):
@@ -93,13 +94,6 @@ async def _serve(settings: Settings, worker: Worker | None) -> None:
                 await _first_of(application.drain(), hurry.wait())
     except* ConfigError as group:
         raise _first(group) from None
-
-
-def _keep_what_is_loaded() -> None:
-    """The collector need not look at it again in the middle of a call."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
 
 
 async def _first_of(*works: Coroutine[None, None, object]) -> None:
