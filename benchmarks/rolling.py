@@ -47,7 +47,7 @@ from rich.table import Table
 from benchmarks.gateway_process import free_port
 from benchmarks.machine import ROOT, this_machine
 from benchmarks.results import write_results
-from benchmarks.rolling_callers import TWILIO_TOKEN, Caller, Kind, phone, talk
+from benchmarks.rolling_callers import TWILIO_TOKEN, Caller, Kind, phone, talk, watch_lateness
 from benchmarks.rolling_record import by_number, judge
 from voicegate.kernel.ids import new_session_id
 
@@ -55,6 +55,8 @@ KINDS: tuple[Kind, ...] = ("ws", "webrtc", "twilio")
 _READY_S = 180.0
 _WARM_S = 8.0
 """Before the first restart."""
+_LATE_S = 0.5
+"""Above it the callers' process is the bottleneck."""
 _REST_S = 2.0
 """From the end of one restart to the next."""
 
@@ -76,7 +78,9 @@ class Gateway:
                 sys.executable, "-m", "voicegate", "serve", stdout=output, stderr=output, env=variables, cwd=ROOT
             )
         async with asyncio.timeout(_READY_S), aiohttp.ClientSession() as http:
-            while not await _ready(http, self.port):  # noqa: ASYNC110 - it is another process
+            while not await _ready(http, self.port):
+                if self.process.returncode is not None:
+                    raise RuntimeError(f"the gateway did not start:\n{self.log.read_text()[-2_000:]}")
                 await asyncio.sleep(0.1)
 
     async def stop(self) -> int:
@@ -170,14 +174,14 @@ async def roll(gateways: list[Gateway], restarts: int, progress: Console) -> lis
     return codes
 
 
-async def measure(restarts: int, calls: int, progress: Console) -> tuple[list[Outcome], list[int]]:
-    """The whole run."""
-    port = free_port()
+async def measure(restarts: int, calls: int, progress: Console) -> tuple[list[Outcome], list[int], float]:
+    """The whole run: what became of each kind, the exit codes, and how late the callers' own process was at worst."""
+    port, worst_s = free_port(), [0.0]
     url = f"ws://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="voicegate-rolling-") as folder:
         environment = {
             "VOICEGATE_DATA_DIR": str(Path(folder, "data")), "VOICEGATE_DRAIN_S": "1", "VOICEGATE_LATE_MS": "0",
-            "VOICEGATE_PUBLIC_URL": f"http://127.0.0.1:{port}", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
+            "VOICEGATE_PUBLIC_URL": f"http://127.0.0.1:{port}", "VOICEGATE_TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
         }  # fmt: skip
         gateways = [Gateway(free_port(), environment, Path(folder, f"{n}.log")) for n in range(2)]
         async with AsyncExitStack() as stack:
@@ -191,6 +195,7 @@ async def measure(restarts: int, calls: int, progress: Console) -> tuple[list[Ou
             ]
             over = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(watch_lateness(worst_s))
                 for caller in callers:
                     tasks.create_task(
                         phone(caller, url, over, caller.session_id)
@@ -200,9 +205,10 @@ async def measure(restarts: int, calls: int, progress: Console) -> tuple[list[Ou
                 await asyncio.sleep(_WARM_S)
                 codes = await roll(gateways, restarts, progress)
                 over.set()
+                watching.cancel()
             socket = Path(folder, "data", "redis", "socket").read_text()  # noqa: ASYNC240 - everybody has hung up
             async with Redis(unix_socket_path=socket) as redis:
-                return await outcomes(callers, redis), codes
+                return await outcomes(callers, redis), codes, round(worst_s[-1], 2)
 
 
 async def outcomes(callers: list[Caller], redis: Redis) -> list[Outcome]:
@@ -255,9 +261,12 @@ def main(
 ) -> None:
     """Restart gateways under live calls; exit code 1 when something was lost."""
     machine, console = this_machine(), Console(width=120)
-    found, codes = asyncio.run(measure(restarts, calls, console))
+    found, codes, late_s = asyncio.run(measure(restarts, calls, console))
     show(console, found, codes)
-    write_results(json_file, machine, settings={"restarts": restarts, "calls": calls}, outcomes=found, codes=codes)
+    if late_s > _LATE_S:
+        console.print(f"The callers' own process was late by up to {late_s:g} s: silence and absence may be theirs.")
+    settings = {"restarts": restarts, "calls": calls}
+    write_results(json_file, machine, settings=settings, outcomes=found, codes=codes, callers_late_s=late_s)
     if not all(each.well for each in found) or any(codes):
         raise typer.Exit(1)
 

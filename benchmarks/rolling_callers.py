@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import aiohttp
 
+from gateway.close_codes import CloseCode
 from voicegate.client.carriers.phone import PhoneCall
 from voicegate.client.carriers.target import PhoneTarget
 from voicegate.client.connection import CallFailed, CallTarget, Resume, connect
@@ -22,6 +23,7 @@ _PHONE_PAUSE_S = (3.0, 5.0)
 """From the last sound at the ear to the next entry by keys: nothing else tells a phone that an answer is over."""
 _PATIENCE_S = 10.0
 """Longest wait for the agent's voice before asking again."""
+_LOOK_S = 0.05
 _LONGEST_S = 60.0
 """Of an answer."""
 _AGAIN_S = 0.3
@@ -62,7 +64,8 @@ async def talk(caller: Caller, url: str, over: asyncio.Event) -> None:
             target = CallTarget(caller.session_id, url=url, via=_via(caller.kind), greeting=False, resume=resume)
             try:
                 socket: Any = await (connect_whip if caller.kind == "webrtc" else connect)(http, target)
-            except CallFailed:
+            except CallFailed as error:
+                caller.ended = "gone" if _gone(error) else ""
                 await asyncio.sleep(_AGAIN_S)
                 continue
             if caller.connections:
@@ -70,11 +73,26 @@ async def talk(caller: Caller, url: str, over: asyncio.Event) -> None:
             caller.connections += 1
             await _converse(caller, socket, resume, over)
             away_since = time.monotonic()
-            await socket.close()
+            await (socket.close(hang_up=False) if caller.kind == "webrtc" else socket.close())
+            caller.ended = caller.ended or ("gone" if socket.close_code == CloseCode.GONE else "")
+
+
+def _gone(error: CallFailed) -> bool:
+    """The conversation is over, whatever the caller thinks."""
+    return " 410 " in str(error)
 
 
 def _via(kind: Kind) -> Literal["ws", "webrtc"]:
     return "webrtc" if kind == "webrtc" else "ws"
+
+
+async def watch_lateness(worst_s: list[float]) -> None:
+    """Append how late this process is, every time it is later than before; ``worst_s`` begins with a number."""
+    while True:
+        due = time.monotonic() + _LOOK_S
+        await asyncio.sleep(_LOOK_S)
+        if (late_s := time.monotonic() - due) > worst_s[-1]:
+            worst_s.append(late_s)
 
 
 async def _converse(caller: Caller, socket: Any, resume: Resume | None, over: asyncio.Event) -> None:
@@ -167,5 +185,6 @@ async def _press(caller: Caller, call: PhoneCall) -> None:
 
 
 def _quiet_s(call: PhoneCall) -> float:
-    """Since the agent's last sound at the caller's ear."""
-    return call.now_s - call.tape.time_s(call.tape.agent_end)
+    """Since the agent's last sound at the caller's ear, by the carrier's clock: this process may be late."""
+    late_s = call.lateness_s[-1] if call.lateness_s else 0.0
+    return call.now_s - late_s - call.tape.time_s(call.tape.agent_end)
