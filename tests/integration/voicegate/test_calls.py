@@ -1,6 +1,7 @@
 """The running calls of a process: who may attach, what survives, and what another process may take."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -9,6 +10,8 @@ import pytest
 
 from gateway.conversation import Resume
 from pipeline.ports import Message
+from pipeline.reply import ReplyRun
+from pipeline.session import Session
 from tests.integration.voicegate.conftest import Begin, Process
 from voicegate.call import Call
 from voicegate.embedded.redis import RedisConfig
@@ -242,3 +245,24 @@ async def test_without_the_store_no_call_begins_and_none_ends(begin: Begin, redi
     with pytest.raises(StateUnavailable):
         await process.attach("another")
     assert process.registry.live == 1
+
+
+async def test_a_call_that_is_over_is_free_without_the_collector(begin: Begin) -> None:
+    """It would stop all calls of the process for as long as it takes to free what hundreds have left."""
+    process = await begin()
+    gc.collect()
+    gc.disable()
+    try:
+        call = await process.attach("one")
+        call.type_text("Hello?")
+        await until(lambda: bool(alive(ReplyRun)))
+        call.hang_up("client")  # in the middle of the reply
+        assert await call.ended() == "client"
+        del call
+        await until(lambda: not alive(Call, Session, ReplyRun))
+    finally:
+        gc.enable()
+
+
+def alive(*kinds: type) -> list[object]:
+    return [each for each in gc.get_objects() if type(each) in kinds]
