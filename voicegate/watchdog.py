@@ -2,7 +2,9 @@
 
 While the loop stalls nothing is played and nothing is heard, for all calls of the process at once. The loop beats every
 :data:`BEAT_S`; a thread that sees no beat for :data:`STALL_S` looks what the loop's thread is doing that very moment.
-The report is written from the thread, so that a loop that never comes back is reported too.
+The report is written from the thread, so that a loop that never comes back is reported too. It says for how long of
+the stall the loop's thread was on a core: where that is little it waited, or the machine was busy with others, and the
+stack shows where it was by chance.
 """
 
 import contextlib
@@ -59,6 +61,8 @@ class Watchdog:
     ) -> None:
         self._loop, self._calls, self._now = loop, calls, now
         self._watched = threading.get_ident()
+        self._worked = _time_on_core(self._watched)
+        self._worked_s = self._worked()
         self._beat_at = now()
         self._timer: TimerHandle | None = None
         self._over = threading.Event()
@@ -78,6 +82,7 @@ class Watchdog:
         self._thread.join()
 
     def _beat(self) -> None:
+        self._worked_s = self._worked()  # before the beat, by which the thread knows that it is new
         self._beat_at = self._now()
         self._timer = self._loop.call_later(BEAT_S, self._beat)
 
@@ -91,16 +96,16 @@ class Watchdog:
 
     def _follow(self, beat: float) -> None:
         """From the moment a stall is noticed to its end."""
-        stack, ids = self._stack(), self._calls.ids
+        stack, ids, worked_s = self._stack(), self._calls.ids, self._worked_s
         self._stalls.inc()
         told = False
         while self._beat_at == beat and not self._over.wait(BEAT_S):
             if not told and self._now() - beat >= _REPORT_AFTER_S:
                 told = True
-                self._report("the event loop stalls", self._now() - beat, stack, ids)
+                self._report("the event loop stalls", self._now() - beat, self._worked() - worked_s, stack, ids)
         lasted = max(self._beat_at, beat + STALL_S) - beat
         self._length.observe(lasted)
-        self._report("the event loop stalled", lasted, stack, ids)
+        self._report("the event loop stalled", lasted, self._worked_s - worked_s, stack, ids)
 
     def _stack(self) -> list[str]:
         """What the loop's thread is in, innermost last: ``file:line function``."""
@@ -110,7 +115,21 @@ class Watchdog:
         entries = traceback.StackSummary.extract(traceback.walk_stack(frame), limit=_FRAMES, lookup_lines=False)
         return [f"{entry.filename}:{entry.lineno} {entry.name}" for entry in reversed(entries)]
 
-    def _report(self, event: str, lasted_s: float, stack: list[str], ids: tuple[str, ...]) -> None:
-        # Not "stack": structlog's columns for a terminal keep that name for a text.
-        shown = ids[:_SHOWN_CALLS]
-        _log.warning(event, stalled_ms=round(lasted_s * 1000), calls=len(ids), session_ids=shown, stalled_in=stack)
+    def _report(self, event: str, lasted_s: float, worked_s: float, stack: list[str], ids: tuple[str, ...]) -> None:
+        _log.warning(
+            event,
+            stalled_ms=round(lasted_s * 1000),
+            worked_ms=round(worked_s * 1000),
+            calls=len(ids),
+            session_ids=ids[:_SHOWN_CALLS],
+            stalled_in=stack,  # not "stack": structlog's columns for a terminal keep that name for a text
+        )
+
+
+def _time_on_core(thread: int) -> Callable[[], float]:
+    """Seconds that this thread was on a core so far, asked from any thread. Where the system does not tell (macOS): of
+    the whole process."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.process_time
+    clock = time.pthread_getcpuclockid(thread)
+    return lambda: time.clock_gettime(clock)

@@ -31,7 +31,20 @@ async def test_a_stall_is_reported_with_its_stack_and_the_calls_it_hurt() -> Non
     (report,) = [log for log in logs if log["event"] == "the event loop stalled"]
     assert any(line.endswith(" a_defect") for line in report["stalled_in"]), report["stalled_in"]
     assert 250 <= report["stalled_ms"] < 3000
+    assert report["worked_ms"] < 150, "it slept"
     assert (report["calls"], report["session_ids"]) == (2, ("a", "b"))
+
+
+async def test_a_stall_that_works_is_told_from_one_that_waits() -> None:
+    with structlog.testing.capture_logs() as logs, watch_loop(Calls(), NoTelemetry()):
+        await asyncio.sleep(0.05)
+        until = time.thread_time() + 0.3
+        while time.thread_time() < until:
+            pass
+        await asyncio.sleep(0.1)
+    reports = [log for log in logs if log["event"] == "the event loop stalled"]
+    assert sum(report["worked_ms"] for report in reports) >= 250
+    assert all(report["worked_ms"] <= report["stalled_ms"] + 50 for report in reports)
 
 
 async def test_a_loop_that_does_not_come_back_is_reported_all_the_same() -> None:
