@@ -167,10 +167,13 @@ class Town:
                 f"POST /phone/twilio/answer HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nConnection: close\r\n"
                 f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n{form}".encode()
             )
-            answer = await reader.read()
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            return head[:40].decode(errors="replace"), await reader.readexactly(int(size))
+        except (asyncio.IncompleteReadError, ValueError) as error:
+            raise ConnectionError(f"no whole answer of the webhook: {error}") from error
         finally:
             writer.close()
-        return answer[:40].decode(errors="replace"), answer
 
     async def _dial(self, person: Person, granted: tuple[str, str] | None) -> Any:
         """A connection that is up; None: refused."""
