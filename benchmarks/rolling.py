@@ -28,6 +28,7 @@ keys, waits for the end of the answer, and asks again some seconds later. One ga
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -109,7 +110,9 @@ async def balanced(port: int, gateways: list[Gateway]) -> AsyncIterator[None]:
             for _ in gateways:
                 turn += 1
                 gateway = gateways[turn % len(gateways)]
-                if await _ready(http, gateway.port):
+                if not await _ready(http, gateway.port):
+                    continue
+                with contextlib.suppress(OSError):  # it has ended since
                     inner = await asyncio.open_connection("127.0.0.1", gateway.port)
                     await asyncio.gather(_copy(reader, inner[1]), _copy(inner[0], writer))
                     return
