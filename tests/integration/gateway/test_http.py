@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from gateway.health import Check, HealthCheck
 from gateway.tokens import Claims, sign
@@ -305,3 +306,28 @@ async def test_a_crowd_that_comes_while_the_loop_is_late_is_not_kept_outside(sta
         finally:
             for each in crowd:
                 each.close()
+
+
+def test_a_crowd_is_let_in_by_few_iterations_of_the_loop(start: Any) -> None:
+    """With uvloop, as the product runs; by itself that accepts one connection in an iteration."""
+
+    async def crowd() -> int:
+        async with start() as served:
+            knocking = [socket.socket() for _ in range(64)]
+            try:
+                for each in knocking:
+                    each.setblocking(False)
+                    each.connect_ex(("127.0.0.1", served.gateway.port))  # within one machine: at once
+                    each.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                iterations, answered = 0, 0
+                while answered < len(knocking):
+                    iterations += 1
+                    assert iterations < 10_000
+                    await asyncio.sleep(0)
+                    answered = len(select.select(knocking, [], [], 0)[0])
+                return iterations
+            finally:
+                for each in knocking:
+                    each.close()
+
+    assert uvloop.run(crowd()) < 40
