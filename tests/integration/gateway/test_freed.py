@@ -17,17 +17,24 @@ from tests.integration.gateway.phone.wire_talk import say as send
 from tests.integration.gateway.test_full_profile import call, hear_until, say
 from voicegate.kernel.errors import RefusedCall
 
+_earlier: list[object] = []
+"""What other tests of this process left; held, so that their ids are not used again."""
+
 
 @pytest.fixture(autouse=True)
 def _without_the_collector() -> Iterator[None]:
     gc.collect()
+    _earlier[:] = alive(FullDriver, PhoneDriver, Mouth, Hearing, RefusedCall)
     gc.disable()
     yield
     gc.enable()
+    _earlier.clear()
 
 
 def alive(*kinds: type) -> list[object]:
-    return [each for each in gc.get_objects() if type(each) in kinds]
+    """Of these, those that this test has made."""
+    known = set(map(id, _earlier))
+    return [each for each in gc.get_objects() if type(each) in kinds and id(each) not in known]
 
 
 def forget(calls: EchoCalls) -> None:
