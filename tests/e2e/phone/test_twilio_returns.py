@@ -43,7 +43,6 @@ def _story(events: list[Event]) -> str:
     return "\n".join(f"{event.seq} {event.at:%S.%f} {event}" for event in events)
 
 
-@pytest.mark.slow
 async def test_the_conversation_goes_on(own_lines: Lines) -> None:
     """The stream is cut in the middle of an answer, then the gateway is killed and started again."""
     served = own_lines.served
