@@ -33,8 +33,8 @@ _PAUSE_FRAMES = 20
 """From the end of a reply to the next question."""
 _SLOTS, _SLOT_STEP, _LATE_SLOTS = 20, 7, 64
 """Calls send in slots 1 ms apart, neighbours far from one another; who is late looks up only now and then."""
-_STAGGER_S = 0.023
-"""Between the starts of two calls of a process."""
+_SPREAD_S = 15.0
+"""Over which the calls of a process begin: an exchange takes somewhat longer, and callers do not ask in chorus."""
 _NORMAL = (1000).to_bytes(2)
 _CALLS_AN_ADDRESS = 40
 _GREETING_PATIENCE_S, _LEAVE_S = 20.0, 1.5
@@ -260,7 +260,7 @@ class Crowd:
                 step += 1
                 await self._until(start + step * FRAME_MS / 1000 / _SLOTS, step)
                 elapsed = time.monotonic() - start
-                while len(self.callers) < self.wanted and elapsed > len(self.callers) * _STAGGER_S:
+                while len(self.callers) < self.wanted and elapsed > len(self.callers) * _SPREAD_S / self.wanted:
                     self._place(tasks)
                 if not until and self._all_up(elapsed):
                     until = time.monotonic() + seconds
@@ -294,7 +294,7 @@ class Crowd:
 
     def _all_up(self, elapsed_s: float) -> bool:
         asked = all(each.turns or each.failure for each in self.callers)
-        patience = self.wanted * _STAGGER_S + _GREETING_PATIENCE_S
+        patience = _SPREAD_S + _GREETING_PATIENCE_S
         return len(self.callers) == self.wanted and (asked or elapsed_s > patience)
 
 

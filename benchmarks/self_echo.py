@@ -63,7 +63,7 @@ def through_the_gate(said: Samples, came: Samples, *, gated: bool) -> list[Frame
     gate, out = EchoGate(), list[Frame]()
     for index in range(min(said.size // 160, came.size // 320)):
         at_s = 100 + index * 0.02
-        gate.said(said[index * 160 : (index + 1) * 160], at_s)
+        gate.said(said[None, index * 160 : (index + 1) * 160], at_s)
         frame = came[index * 320 : (index + 1) * 320]
         out += gate.heard(frame, at_s) if gated else (frame,)
     return out

@@ -145,13 +145,21 @@ class Admission:
             raise
 
     async def admit_line(
-        self, knock: Knock, *, proven: bool, guarded: bool, known: bool = False, elsewhere: bool = False
+        self,
+        knock: Knock,
+        *,
+        proven: bool,
+        guarded: bool,
+        signed: bool = False,
+        known: bool = False,
+        elsewhere: bool = False,
     ) -> LinePass:
         """Decide on a connection, or a webhook, of a phone carrier: it names no session. ``proven``: it carries the
         carrier's own proof, else a token of ours is looked for (Bearer, or as the password of HTTP Basic). ``guarded``:
-        the carrier's proofs are set up, so nobody does without. ``known``: it brings no new call, or one that is yet to
-        be asked for (:meth:`full`), so that load is no reason to refuse it. ``elsewhere``: any process can go on with
-        what it asks for, so that the end of this one is no reason to refuse it.
+        the carrier's proofs are set up, so nobody does without. ``signed``: it comes from the carrier, which does not
+        say yet for which call. ``known``: it brings no new call, or one that is yet to be asked for (:meth:`full`), so
+        that load is no reason to refuse it. ``elsewhere``: any process can go on with what it asks for, so that the end
+        of this one is no reason to refuse it.
 
         Raises:
             RefusedCall: as :meth:`admit`.
@@ -160,6 +168,8 @@ class Admission:
         try:
             if not elsewhere:
                 self._check_draining()
+            if not (proven or signed):  # all calls of a carrier come from few addresses
+                self._check_rate(knock.peer)
             return await self._admit_line(knock, proven, guarded, known)
         except RefusedCall as refusal:
             self.refused(refusal.code)
@@ -240,8 +250,6 @@ class Admission:
         return Pass(knock.session_id, claims.agent)
 
     async def _admit_line(self, knock: Knock, proven: bool, guarded: bool, known: bool) -> LinePass:
-        if not proven:  # all calls of a carrier come from few addresses
-            self._check_rate(knock.peer)
         self._check_query(knock)
         token = None if proven else presented_token(basic_as_bearer(knock.authorization), knock.subprotocols)
         claims = self._tokens.verify(token, knock.session_id) if token is not None else None

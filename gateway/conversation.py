@@ -92,9 +92,10 @@ class Conversation(Protocol):
         """The caller stopped the agent's reply by a button."""
         ...
 
-    def take_frame(self) -> Frame | None:
-        """The next 20 ms to be made audible at ``output_rate_hz``, or None for silence. Taking counts as heard,
-        unless the request said ``confirms``."""
+    def take_frames(self, most: int = 1) -> Samples | None:
+        """The next frames of 20 ms to be made audible at ``output_rate_hz``, in one array: at most ``most``, and none
+        behind the one in which a phrase ends. None for silence. Taking counts as heard, unless the request said
+        ``confirms``."""
         ...
 
     def on_audio(self, ready: Callable[[], None]) -> None:
@@ -115,7 +116,7 @@ class Conversation(Protocol):
 
     @property
     def at_phrase_end(self) -> bool:
-        """The frame that was taken last holds the end of a phrase."""
+        """What was taken last ends with the frame that holds the end of a phrase."""
         ...
 
     def take_clip(self) -> Clip | None:

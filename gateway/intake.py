@@ -1,22 +1,31 @@
-"""Telephone packets of all calls, decoded a few milliseconds' worth at a time.
+"""Telephone packets of all calls, decoded together.
 
-A packet waits at most :data:`GATHER_S` for those of other calls, and is decoded with them
-(:func:`audiocodecs.telephony.decode_together`). Whatever is not a plain packet of 20 ms takes the way of its own.
+A packet waits for those of other calls, the longer the more there are: with few calls until the event loop has read all
+sockets that are readable, with many at most :data:`GATHER_S` from one decoding to the next. So the code and its tables
+are fetched into the core's cache once for many (:func:`audiocodecs.telephony.decode_together`). Voice activity, which
+works at the same pace, follows at once. Whatever is not a plain packet of 20 ms takes the way of its own.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
+
 from audiocodecs.registry import StreamDecoder
 from audiocodecs.telephony import Law, TelephonyDecoder, decode_together
 from voicegate.kernel.audio import Frame
 
-GATHER_S: Final = 0.004
+GATHER_S: Final = 0.013
+_PATIENCE_A_PACKET_S: Final = 0.0003
+"""Of waiting, for each packet that was decoded the last time."""
+_ENOUGH: Final = 64
+"""Streams that have something: more would make a piece of work so long that others notice."""
 _MOST_AT_ONCE: Final = 32
 """More at once would not be cheaper: what is worked on should stay in the core's cache."""
 
-Hear = Callable[[Frame], None]
+Hear = Callable[[Frame, float], None]
+"""Gets a frame and its power: the sum of its squared samples."""
 _Round = list[tuple[TelephonyDecoder, bytes, Hear]]
 
 
@@ -29,7 +38,9 @@ class Intake:
         rounds, so that a loop that is late decodes in large batches too."""
         self._place: dict[TelephonyDecoder, int] = {}
         """How many packets of a stream wait."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._soon: asyncio.Handle | None = None
+        self._next_at = 0.0
 
     def add(self, decoder: StreamDecoder, data: bytes, hear: Hear) -> bool:
         """Decode ``data`` soon and give its frame (20 ms, 16 kHz mono int16) to ``hear``, which must not raise; False:
@@ -45,16 +56,21 @@ class Intake:
             self._rounds.append([])
         self._rounds[place].append((decoder, data, hear))
         self._place[decoder] = place + 1
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self.settle)
+        if self._soon is None:
+            ahead = self._next_at - self._loop.time()
+            self._soon = self._loop.call_later(ahead, self.settle) if ahead > 0 else self._loop.call_soon(self.settle)
+        elif place == 0 and len(self._place) == _ENOUGH:
+            self._soon.cancel()
+            self._soon = self._loop.call_soon(self.settle)
         return True
 
     def settle(self) -> None:
         """Decode now what waits."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         rounds, self._rounds = self._rounds, []
+        self._next_at = self._loop.time() + min(GATHER_S, _PATIENCE_A_PACKET_S * len(self._place))
         self._place.clear()
         for each in rounds:
             for law in _LAWS:
@@ -64,13 +80,12 @@ class Intake:
 
 
 def _decode(law: Law, some: _Round) -> None:
-    if len(some) == 1:
-        decoder, data, hear = some[0]
-        hear(decoder.push(data))
-        return
     decoders, packets, hears = zip(*some, strict=True)
-    for hear, frame in zip(hears, decode_together(law, decoders, packets), strict=True):
-        hear(frame)
+    frames = decode_together(law, decoders, packets) if len(some) > 1 else decoders[0].push(packets[0])[None]
+    levels = frames.astype(np.float32)
+    powers: list[float] = np.einsum("ij,ij->i", levels, levels).tolist()
+    for hear, frame, power in zip(hears, frames, powers, strict=True):
+        hear(frame, power)
 
 
 _LAWS: Final[tuple[Law, ...]] = ("pcmu", "pcma")

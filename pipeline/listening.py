@@ -14,9 +14,10 @@ _SILENCE: Frame = np.zeros(_FRAME, np.int16)
 _FLUSH_FRAMES = 16
 """Silence that lets voice activity see the end of an utterance: above its ``stop_ms`` and a window."""
 _VAD_WINDOW = 512
-_LEAD_FRAMES = 26
-"""Frames that voice activity may be behind: half a second. A burst (an uploaded file) waits here beyond that, so that
-pre-roll is still at hand when speech is found, and no adapter's backlog overflows."""
+_LEAD_FRAMES = 12
+"""Frames that voice activity may be behind: a quarter of a second. A burst (an uploaded file) waits here beyond that,
+so that pre-roll is still at hand when speech is found, and no adapter's backlog overflows."""
+_LEAD_SAMPLES = _LEAD_FRAMES * _FRAME
 _LOST_S = 0.5
 """Voice activity that is silent this long has lost windows (a failed inference), and will not answer for them."""
 _SAME_CHUNK_S = 0.01
@@ -96,13 +97,13 @@ class Listening:
         now = self._now()
         self._chunk_frames = self._chunk_frames + 1 if now - self._arrived < _SAME_CHUNK_S else 1
         self._arrived = now
-        if self._waiting or self._behind:
-            self._waiting.append(frame)
-            if now - self._judged_at > _LOST_S:
-                self._go_on_without()
-        else:
+        if not self._waiting and self._samples - self._edges.position < _LEAD_SAMPLES:
             self._judged_at = now  # after a pause in the audio, it is only now that it owes an answer
             self._feed(frame, now)
+            return
+        self._waiting.append(frame)
+        if now - self._judged_at > _LOST_S:
+            self._go_on_without()
 
     def _go_on_without(self) -> None:
         """Answers were lost. One more window is enough: its answer says where voice activity is. More at once would
@@ -113,7 +114,7 @@ class Listening:
 
     @property
     def _behind(self) -> bool:
-        return self._samples - self._edges.position >= _LEAD_FRAMES * _FRAME
+        return self._samples - self._edges.position >= _LEAD_SAMPLES
 
     def _feed(self, frame: Frame, now: float) -> None:
         self._samples += _FRAME
@@ -153,12 +154,13 @@ class Listening:
 
     def _on_probability(self, probability: float, end_sample: int) -> None:
         self._judged_at = self._now()
-        self._judge(probability, end_sample)
+        edge = self._edges.feed(probability, end_sample)
+        if edge is not None or self._flush_at is not None:
+            self._tell(edge, end_sample)
         while self._waiting and not self._behind:
             self._feed(self._waiting.popleft(), self._judged_at)
 
-    def _judge(self, probability: float, end_sample: int) -> None:
-        edge = self._edges.feed(probability, end_sample)
+    def _tell(self, edge: VoiceEdge | None, end_sample: int) -> None:
         match edge:
             case VoiceBegan(first):
                 self._open_gate(first)

@@ -57,7 +57,7 @@ class Playout:
         self._kept: deque[Samples] = deque()
         self._kept_samples = 0
         self._sent = 0
-        self._taken_from = 0
+        self._ended = False
         self._ear = 0  # what is audible now lies before it; unlike `_heard` it goes back when audio is played again
         self._heard = 0
         self._heard_words = 0
@@ -131,13 +131,8 @@ class Playout:
 
     @property
     def at_phrase_end(self) -> bool:
-        """The frame that was taken last holds the end of a phrase."""
-        for phrase in reversed(self._phrases):  # from behind: there are many phrases, and playout is at the last ones
-            if phrase.end <= self._taken_from:
-                return False
-            if phrase.complete and phrase.end <= self._sent:
-                return True
-        return False
+        """What was taken last ends with the frame that holds the end of a phrase."""
+        return self._ended
 
     def pause(self) -> None:
         """Stop at once, to resume or to clear: the next frame fades out, then silence. A transport that confirms has
@@ -161,13 +156,16 @@ class Playout:
         self._rewind_to(word_start(self._phrases, rate_hz=self.rate_hz, position=self._sent))
 
     def _rewind_to(self, target: int) -> None:
-        """Put kept frames back until no more than ``target`` samples have been sent."""
+        """Put back what was sent behind sample ``target``, as far as it is kept."""
         while self._kept and self._sent > target:
-            frame = self._kept.pop()
-            self._kept_samples -= len(frame)
-            self._queue.appendleft(frame)
-            self._queued += len(frame)
-            self._sent -= len(frame)
+            samples = self._kept.pop()
+            again = min(len(samples), self._sent - target)
+            if again < len(samples):
+                self._kept.append(samples[:-again])
+            self._kept_samples -= again
+            self._queue.appendleft(samples[-again:])
+            self._queued += again
+            self._sent -= again
         self._ear = min(self._ear, self._sent)
 
     def clear(self) -> Ledger:
@@ -211,20 +209,37 @@ class Playout:
 
     # --- the transport's side ---
 
-    def take(self) -> Frame | None:
-        """The next 20 ms, or None when nothing may or can be played. The last frame of a phrase that has no successor
-        yet is padded with zeros."""
+    def take(self, most: int = 1) -> Samples | None:
+        """The next frames, at most ``most`` and none behind the end of a phrase, or None when nothing may or can be
+        played. The last frame of a phrase that has no successor yet is padded with zeros."""
         if self._paused:
             return self._take_fade()
         if self._held or not self._ready:
             return None
-        frame = self._cut(min(self._frame, self._queued))
-        self._taken_from = self._sent
-        self._sent += len(frame)
+        wanted = self._within_reach(most * self._frame)
+        samples = self._cut(wanted)
+        self._sent += wanted
         if not self._confirmed:
-            self.played(len(frame))
-        self._keep(frame)
-        return _padded(frame, self._frame)
+            self.played(wanted)
+        self._keep(samples)
+        return _padded(samples, -(-wanted // self._frame) * self._frame)
+
+    def _within_reach(self, most: int) -> int:
+        """How many of ``most`` samples can be taken: to the end of the frame in which a complete phrase ends, and no
+        part of a frame while more will come."""
+        frame, left = self._frame, 0
+        for phrase in reversed(self._phrases):  # from behind: there are many phrases, and playout is at the last ones
+            if phrase.end <= self._sent:
+                break
+            if phrase.complete:
+                left = phrase.end - self._sent
+        wanted = min(most, -(-left // frame) * frame) if left else most
+        if self._queued < wanted:
+            wanted = self._queued
+            if not (self._finished or self._phrases[-1].complete):
+                wanted -= wanted % frame
+        self._ended = 0 < left <= wanted
+        return wanted
 
     def take_clip(self) -> PhraseClip | None:
         """The next phrase, whole, once its audio is complete; None before. Phrases without audio are skipped, and of a

@@ -102,6 +102,7 @@ class Session:
         playout = Playout(setup.output_rate_hz, capacity_ms=capacity_ms, clips=setup.clips, confirmed=setup.confirms)
         self._transcripts = engines.stt.open(language=config.language)
         self._speaking = Speaking(playout, history, reporter, self._now, self._deliver)
+        self.take_frames = self._speaking.take_frames
         self._answering = Answering(
             setup, engines, config, reporter, self._now, self._deliver, self._speaking, history, playout
         )
@@ -214,15 +215,11 @@ class Session:
 
     @property
     def at_boundary(self) -> bool:
-        """Between two turns: nobody speaks, and nobody is about to answer."""
-        return self._machine.at_rest and not self._keypad.pending
+        """Between two turns: nobody speaks or begins to, and nobody is about to answer."""
+        return self._machine.at_rest and not self._keypad.pending and not self._listening.rising
 
     def hang_up(self, reason: str) -> None:
         self._deliver(HungUp(self._now(), reason))
-
-    def take_frame(self) -> Frame | None:
-        """The next 20 ms at the setup's output rate, or None for silence."""
-        return self._speaking.take_frame()
 
     def on_audio(self, ready: Callable[[], None]) -> None:
         """Call ``ready`` when audio can be taken after silence."""

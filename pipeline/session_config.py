@@ -47,7 +47,7 @@ class SessionConfig:
     voice: str = ""
     voices: Mapping[str, str] = field(default_factory=dict)
     """Name of an agent -> its voice, where that is not ``voice``."""
-    playout_ms: int = 3000
+    playout_ms: int = 2000
     """Synthesised audio that may wait for its turn to be heard."""
     clip_playout_ms: int = 30_000
     """The same for transports that take whole phrases."""

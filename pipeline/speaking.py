@@ -10,14 +10,14 @@ from pipeline.reply import ReplyRun
 from pipeline.reporter import Reporter
 from pipeline.stamps import TurnStamps
 from pipeline.turn_messages import ReplyAudible, ReplyDrained, ReplyStarved, TurnEvent
-from voicegate.kernel.audio import Frame, Samples
+from voicegate.kernel.audio import Samples
 from voicegate.kernel.events import Latency, ReplyFinished, ReplyHeard, ReplyInterrupted
 from voicegate.kernel.ids import ReplyId
 
 _VOICED_PEAK = 330
 """Peak above which outgoing audio counts as audible: -40 dBFS."""
-_REPORT_EVERY_FRAMES = 25
-"""How often ``reply.heard`` follows a reply that is being heard: every half second."""
+_REPORT_EVERY_S = 0.5
+"""How often ``reply.heard`` follows a reply that is being heard."""
 
 
 def _ignore(event: TurnEvent) -> None: ...
@@ -44,7 +44,8 @@ class Speaking:
         self._audible = False
         self._filler = False
         self._measured = False
-        self._frames = 0
+        self._unreported = 0
+        self._report_every = round(_REPORT_EVERY_S * playout.rate_hz)
         self._reported = ""
         self._idle = True
         self.on_audio: Callable[[], None] | None = None
@@ -71,7 +72,7 @@ class Speaking:
     def open(self, run: ReplyRun) -> None:
         """``run`` has playout to itself, held until :meth:`release`."""
         self._run = run
-        self._audible, self._filler, self._measured, self._frames, self._reported = False, False, False, 0, ""
+        self._audible, self._filler, self._measured, self._unreported, self._reported = False, False, False, 0, ""
         self._playout.open(run.id, held=True)
 
     def release(self) -> None:
@@ -140,24 +141,27 @@ class Speaking:
 
     # --- the transport's side ---
 
-    def take_frame(self) -> Frame | None:
-        frame = self._playout.take()
-        self._idle = frame is None
+    def take_frames(self, most: int = 1) -> Samples | None:
+        """The next frames at playout's rate, at most ``most`` and none behind the one in which a phrase ends; None for
+        silence."""
+        frames = self._playout.take(most)
+        self._idle = frames is None
         run = self._run
         if run is None:
-            return frame
-        if frame is None:
+            return frames
+        if frames is None:
             self._nothing_to_take(run)
             return None
         if not self._measured:
-            self._measure(run, frame)
+            self._measure(run, frames)
         if not run.room.is_set():
             run.room.set()
-        self._frames += 1
-        if self._frames % _REPORT_EVERY_FRAMES == 0:
+        self._unreported += frames.size
+        if self._unreported >= self._report_every:
+            self._unreported = 0
             self._report_heard(run, self._playout.heard_text())
         self.check_drained()
-        return frame
+        return frames
 
     def take_clip(self) -> PhraseClip | None:
         clip = self._playout.take_clip()

@@ -43,6 +43,7 @@ class VoiceEdges:
 
     def __init__(self, config: VadConfig) -> None:
         self._config = config
+        self._start_probability = config.start_probability
         self._start_samples = config.start_ms * PIPELINE_RATE_HZ // 1000
         self._stop_samples = config.stop_ms * PIPELINE_RATE_HZ // 1000
         self._speaking = False
@@ -65,10 +66,12 @@ class VoiceEdges:
         begin, self.position = self.position, end_sample
         if self._speaking:
             return self._while_speaking(probability, begin, end_sample)
+        if probability < self._start_probability and self._run_from is None:
+            return None  # most windows of most calls
         return self._while_silent(probability, begin, end_sample)
 
     def _while_silent(self, probability: float, begin: int, end: int) -> VoiceEdge | None:
-        if probability < self._config.start_probability:
+        if probability < self._start_probability:
             self._run_from = None
             return None
         if self._run_from is None:

@@ -36,7 +36,7 @@ class Call:
         self.session = session
         # What every frame takes goes straight through.
         self.push_audio: Callable[[Frame], None] = session.push_audio
-        self.take_frame: Callable[[], Frame | None] = session.take_frame
+        self.take_frames = session.take_frames
         self._secret = resume_secret
         self._resumed = resumed
         self._resume_s = resume_s

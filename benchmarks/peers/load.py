@@ -32,7 +32,8 @@ _FRAME: Final = 160
 _NOISE_RMS: Final = 8.0
 _SLOTS: Final = 20
 """Calls send in slots 1 ms apart."""
-_STAGGER_S: Final = 0.031
+_SPREAD_S: Final = 15.0
+"""Over which the calls of a process begin: an exchange takes somewhat longer, and callers do not ask in chorus."""
 _SILENT_S: Final = 0.7
 """No media for so long after the last has played: the answer is over."""
 _GREETING_S: Final = 3.0
@@ -249,7 +250,7 @@ async def run(url: str, calls: int, first: int, seconds: float, speech: Samples,
             now = time.monotonic()
             if since:
                 late.append(max(0.0, -ahead))
-            if len(callers) < calls and now - start > len(callers) * _STAGGER_S:
+            if len(callers) < calls and now - start > len(callers) * _SPREAD_S / calls:
                 caller = Caller(url, first + len(callers), silence, spoken, last_voiced)
                 callers.append(caller)
                 # From addresses of their own: a gateway may limit how often one address connects.

@@ -104,13 +104,13 @@ def open_encoder(form: str, rate_hz: int) -> StreamEncoder:
         case "opus":
             return OpusEncoder(rate_hz)
         case "pcmu":
-            return _Framed(g711.ulaw_encode, rate_hz)
+            return PlainEncoder(g711.ulaw_encode, rate_hz)
         case "pcma":
-            return _Framed(g711.alaw_encode, rate_hz)
+            return PlainEncoder(g711.alaw_encode, rate_hz)
         case "l16":
-            return _Framed(lambda frame: pcm_encode(frame, "big"), rate_hz)
+            return PlainEncoder(lambda frame: pcm_encode(frame, "big"), rate_hz)
         case _:
-            return _Framed(pcm_encode, rate_hz)
+            return PlainEncoder(pcm_encode, rate_hz)
 
 
 def _check(form: str, rate_hz: int) -> None:
@@ -147,7 +147,7 @@ class _Linear:
         return self._resampler.flush()
 
 
-class _Framed:
+class PlainEncoder:
     """20 ms frames through a stateless conversion."""
 
     def __init__(self, convert: Callable[[Samples], bytes], rate_hz: int) -> None:
@@ -162,6 +162,10 @@ class _Framed:
         together = self._convert(samples)  # whole frames, in one go
         size = len(together) * self._frame // max(1, samples.size)
         return [together[at : at + size] for at in range(0, len(together), size)]
+
+    def whole(self, frames: Samples) -> bytes:
+        """Whole frames as one packet, where nothing waits in :meth:`push`."""
+        return self._convert(frames)
 
     def flush(self) -> list[bytes]:
         return [self._convert(frame) for frame in self._framer.flush()]

@@ -85,7 +85,9 @@ class PhoneDoor:
             raise
         knock, admission = knock_of(request, carrier.name), self.parts.admission
         promised = carrier.answer is not None  # perhaps, by its webhook: known once the call says which it is
-        line = await admission.admit_line(knock, proven=bool(vouched), guarded=carrier.guarded, known=promised)
+        line = await admission.admit_line(
+            knock, proven=bool(vouched), guarded=carrier.guarded, signed=carrier.signs, known=promised
+        )
         if isinstance(vouched, Once):
             await admission.spend_once(vouched.key, vouched.expires)
         full = (lambda: admission.full(carrier.name)) if promised else (lambda: False)

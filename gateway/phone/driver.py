@@ -164,15 +164,16 @@ class PhoneDriver:
                 case _:
                     self._perform(step)
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         line = self._line
         if line is None:
-            return
-        now = self._now()
-        if now >= line.hearing.missing.overdue_at:
+            return 0.0
+        now, mouth, missing = self._now(), line.mouth, line.hearing.missing
+        if now >= missing.overdue_at:
             line.hearing.fill_overdue(now)
-        if now >= line.mouth.rests_until:
-            line.mouth.tick(now, may_play=now >= self._paused_until and self._reader_keeps_up())
+        if now >= mouth.rests_until:
+            mouth.tick(now, may_play=now >= self._paused_until and self._reader_keeps_up())
+        return min(mouth.rests_until, missing.overdue_at)
 
     def goodbye(self, code: int) -> Ending:
         return Ending(CloseCode.NORMAL, f"the carrier closed with {code}", self._farewell(), peer_gone=True)
@@ -300,13 +301,17 @@ class PhoneDriver:
         self._lines.add(conversation.session_id, self)
         self._attached.set()
         self._send(self._protocol.accepted())
-        conversation.on_stop(lambda: line.mouth.stop(self._now()))
+        conversation.on_stop(lambda: self._stop(line.mouth))
         conversation.on_audio(lambda: self._wake(line.mouth))
 
     # --- what goes out ---
 
     def _wake(self, mouth: Mouth) -> None:
         mouth.wake()
+        self._hurry()
+
+    def _stop(self, mouth: Mouth) -> None:
+        mouth.stop(self._now())
         self._hurry()
 
     def _send(self, sends: Sequence[Send]) -> None:

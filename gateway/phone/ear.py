@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 AHEAD_MS: Final = 200
-"""Audio that a peer may get ahead of real time: enough for the jitter of a line, and for packets of half of
-it."""
+"""Audio that a peer may get ahead of real time: enough for the jitter of a line. Longer where
+packets are long (:mod:`gateway.phone.mouth`)."""
 MARK_EVERY_MS: Final = 200
 """Audio between two marks (our choice: a short word)."""
 _OVERDUE_S: Final = 2.0

@@ -40,7 +40,7 @@ _VOICE_FRAMES: Final = 50
 """What was held and is no echo is a voice: it waits no more for a second."""
 _QUIET: Final = 1e-6
 """Power of a frame, where a full-scale square wave has 1: -60 dBFS. Below it there is nothing to judge."""
-_QUIET_POWER: Final = _QUIET * frame_samples(PIPELINE_RATE_HZ) * 32768.0**2
+QUIET_POWER: Final = _QUIET * frame_samples(PIPELINE_RATE_HZ) * 32768.0**2
 """The same for the sum of a frame's squared samples."""
 _AGREE: Final = 0.82
 """Correlation above which the incoming frames are echo. Measured on read speech through mu-law: echo of 6 and of 20 dB
@@ -78,6 +78,12 @@ def bands(frames: npt.NDArray[np.int16]) -> Bands:
 _HANN: Final = {rate // 50: np.hanning(rate // 50).astype(np.float32) for rate in (8_000, 16_000, 24_000, 48_000)}
 
 
+def power_of(frame: Frame) -> float:
+    """The sum of a frame's squared samples."""
+    samples = frame.astype(np.float32)
+    return float(np.dot(samples, samples))
+
+
 _SILENCE: Final = np.zeros(frame_samples(PIPELINE_RATE_HZ), np.int16)
 _NOTHING: Final = np.zeros(BANDS, np.float32)
 
@@ -86,9 +92,11 @@ class EchoGate:
     """One call's. Time is in seconds on any clock that does not step back."""
 
     def __init__(self) -> None:
-        self._frames: list[Frame] = [_SILENCE] * _KEPT
+        self._frames: list[tuple[npt.NDArray[np.int16], int]] = [(_SILENCE[None], 0)] * _KEPT
+        """Rows of what was said: cutting them out can wait until somebody looks at them."""
         self._played_at = [_NEVER] * _KEPT
-        self._played: list[Bands] = [_NOTHING] * _KEPT
+        self._played: Bands | None = None
+        """Bands of a slot's frame, once somebody had to look at one: a row each, and zeros behind them."""
         self._measured_at = [_NEVER] * _KEPT
         self._recent: deque[Bands] = deque([_NOTHING] * _WINDOW, maxlen=_WINDOW)
         self._held: list[Frame] = []
@@ -103,14 +111,15 @@ class EchoGate:
 
     # --- what we say ---
 
-    def said(self, frame: Frame, at_s: float) -> None:
-        """``frame`` becomes audible at ``at_s``."""
-        index = round(at_s * 1000 / FRAME_MS)
-        slot = index % _KEPT
-        self._frames[slot] = frame
-        self._played_at[slot] = index
-        self._measured_at[slot] = _NEVER
-        self._newest = max(self._newest, index)
+    def said(self, frames: npt.NDArray[np.int16], at_s: float) -> None:
+        """``frames``, shape (n, samples of 20 ms), become audible one after the other from ``at_s`` on."""
+        first = round(at_s * 1000 / FRAME_MS)
+        for row, index in enumerate(range(first, first + len(frames))):
+            slot = index % _KEPT
+            self._frames[slot] = (frames, row)
+            self._played_at[slot] = index
+            self._measured_at[slot] = _NEVER
+        self._newest = max(self._newest, first + len(frames) - 1)
 
     def stopped(self, at_s: float) -> None:
         """What would have become audible after ``at_s`` was dropped."""
@@ -119,13 +128,13 @@ class EchoGate:
 
     # --- what we hear ---
 
-    def heard(self, frame: Frame, at_s: float) -> Sequence[Frame]:
-        """The frames that go on now, in order: ``frame``, silence in its place, or nothing while it waits."""
+    def heard(self, frame: Frame, at_s: float, power: float | None = None) -> Sequence[Frame]:
+        """The frames that go on now, in order: ``frame``, silence in its place, or nothing while it waits. ``power``:
+        the sum of its squared samples, where it is known."""
         index = self._place(round(at_s * 1000 / FRAME_MS))
         if index > self._newest + _DELAYS + _WINDOW:
             return self._release(frame)  # we have been silent for a while: nothing can come back
-        samples = frame.astype(np.float32)
-        if float(np.dot(samples, samples)) <= _QUIET_POWER:
+        if (power_of(frame) if power is None else power) <= QUIET_POWER:
             self._recent.append(_NOTHING)
             if self._audible < _NO_ECHO_FRAMES:
                 self._count_silence(index)
@@ -133,6 +142,15 @@ class EchoGate:
         incoming = bands(frame[None])[0]
         self._recent.append(incoming)
         return self._judge(frame, incoming, index)
+
+    def is_known_quiet(self) -> bool:
+        """A frame came whose power is at most :data:`QUIET_POWER`, and that is all there is to know of it: it goes on
+        as it is. False: ask :meth:`heard`."""
+        if self._held or self._audible < _NO_ECHO_FRAMES:
+            return False
+        self._index += 1
+        self._recent.append(_NOTHING)
+        return True
 
     def _judge(self, frame: Frame, incoming: Bands, index: int) -> Sequence[Frame]:
         self._turn += 1
@@ -168,23 +186,27 @@ class EchoGate:
 
     def _before(self, index: int) -> Bands:
         """What was played, oldest first, from the longest delay's window on: shape (DELAYS + WINDOW - 1, 16)."""
+        if self._played is None:
+            self._played = np.zeros((_KEPT + 1, BANDS), np.float32)
         wanted = range(index - _DELAYS - _WINDOW + 2 + _LEAD, index + 1 + _LEAD)
-        fresh = [
-            each % _KEPT
-            for each in wanted
-            if self._played_at[each % _KEPT] == each and self._measured_at[each % _KEPT] != each
-        ]
+        slots = [each % _KEPT if self._played_at[each % _KEPT] == each else _KEPT for each in wanted]
+        fresh = [slot for slot in slots if slot < _KEPT and self._measured_at[slot] != self._played_at[slot]]
         if fresh:
-            measured = bands(np.stack([self._frames[slot] for slot in fresh]))
-            for slot, each in zip(fresh, measured, strict=True):
-                self._played[slot], self._measured_at[slot] = each, self._played_at[slot]
-        there = (self._played[each % _KEPT] if self._played_at[each % _KEPT] == each else _NOTHING for each in wanted)
-        return np.concatenate(list(there)).reshape(len(wanted), BANDS)
+            self._played[fresh] = bands(np.stack([self._said_in(slot) for slot in fresh]))
+            for slot in fresh:
+                self._measured_at[slot] = self._played_at[slot]
+        found: Bands = self._played.take(slots, 0)
+        return found
+
+    def _said_in(self, slot: int) -> npt.NDArray[np.int16]:
+        frames, row = self._frames[slot]
+        found: npt.NDArray[np.int16] = frames[row]
+        return found
 
     def _count_silence(self, index: int) -> None:
         """It is quiet. Where we have been audible for a while, nothing came back."""
         slot = (index - _COMES_BACK) % _KEPT
-        if self._played_at[slot] == index - _COMES_BACK and np.abs(self._frames[slot]).max() > _AUDIBLE:
+        if self._played_at[slot] == index - _COMES_BACK and np.abs(self._said_in(slot)).max() > _AUDIBLE:
             self._audible += 1
 
     def _learn(self, played: Bands) -> None:

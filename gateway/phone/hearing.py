@@ -10,7 +10,7 @@ from audiocodecs.registry import open_decoder
 from audiocodecs.telephony import TelephonyDecoder
 from gateway.conversation import Conversation
 from gateway.intake import Intake
-from gateway.phone.echo import EchoGate
+from gateway.phone.echo import QUIET_POWER, EchoGate
 from gateway.phone.messages import Audio, PhoneFormat
 from gateway.phone.missing import MissingAudio
 from gateway.websocket.ending import Exit
@@ -54,12 +54,13 @@ class Hearing:
         now: Callable[[], float],
     ) -> None:
         self._ears = conversation if echo is None else _Gated(conversation, echo, now)
+        self._push_audio, self._echo = conversation.push_audio, echo
         self._decoder = open_decoder(heard.encoding, heard.rate_hz)
         self._joins = self._decoder.joins if isinstance(self._decoder, TelephonyDecoder) else _never
         self._feed = FrameFeed(self._ears, resampled=heard.rate_hz != PIPELINE_RATE_HZ)
         self.missing = MissingAudio(now())
         self._leaving, self._intake, self._filled, self._now = leaving, intake, filled, now
-        self._hear_frame: Callable[[Frame], None] = self._heard  # made once: thousands a second are handed out
+        self._hear_frame: Callable[[Frame, float], None] = self._heard  # made once: thousands a second are handed out
 
     async def hear(self, audio: Audio) -> int:
         """Returns how many samples it was, at 16 kHz, with what was missing before it; a long message lets others have
@@ -94,11 +95,18 @@ class Hearing:
         """Nothing comes any more; what is done with is free at once, without the collector."""
         self._hear_frame = _deaf
 
-    def _heard(self, frame: Frame) -> None:
+    def _heard(self, frame: Frame, power: float) -> None:
         if self._leaving.decided:
             return
+        echo = self._echo
         try:
-            self._feed.push_now(frame)
+            if not self._feed.aligned:
+                self._feed.push_now(frame)
+            elif echo is None or (power <= QUIET_POWER and echo.is_known_quiet()):
+                self._push_audio(frame)
+            else:
+                for each in echo.heard(frame, self._now(), power):
+                    self._push_audio(each)
         except Exception as error:
             self._leaving.fail(error)
 
@@ -116,7 +124,7 @@ class Hearing:
             self._ears.push_audio(_SILENCE)
 
 
-def _deaf(_frame: Frame) -> None:
+def _deaf(_frame: Frame, _power: float) -> None:
     """The stream is over."""
 
 

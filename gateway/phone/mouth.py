@@ -8,18 +8,18 @@ from typing import Final
 
 import numpy as np
 
-from audiocodecs.registry import open_encoder
+from audiocodecs.registry import PlainEncoder, StreamEncoder, open_encoder
 from gateway.conversation import Conversation
 from gateway.phone.ear import AHEAD_MS, Ear
 from gateway.phone.echo import EchoGate
 from gateway.phone.messages import PhoneFormat, Send
 from gateway.phone.protocol import PhoneProtocol
-from voicegate.kernel.audio import FRAME_MS, Frame, frame_samples
+from voicegate.kernel.audio import FRAME_MS, Samples, frame_samples
 
 _FLUSH_AFTER_S: Final = 0.04
 """A packet that must be padded waits this long for the voice to go on."""
-_SPARE_MS: Final = 60
-"""Jitter that a line may have where packets are long: three ticks."""
+_SPARE_MS: Final = 100
+"""Jitter that a line may have where packets are long: five ticks."""
 _CLEAR_S: Final = 0.1
 """What is played until a clear has arrived may come back as echo too."""
 _LOOK_EVERY_S: Final = 0.1
@@ -45,15 +45,16 @@ class Mouth:
         self._traits = traits
         self._send = send
         self._echo = echo
-        self._encoder = open_encoder(spoken.encoding, spoken.rate_hz)
+        self._encode = _packets_of(open_encoder(spoken.encoding, spoken.rate_hz))
+        self._rate_hz = spoken.rate_hz
         self._frame = frame_samples(spoken.rate_hz)
-        self._packet = traits.packet_ms // FRAME_MS
-        self._packet_samples = self._packet * self._frame
-        self._least = traits.least_ms // FRAME_MS
+        self._packet = traits.packet_ms // FRAME_MS * self._frame
+        self._least = traits.least_ms // FRAME_MS * self._frame
         # A peer that takes long packets only must have the next one some time before the last is over.
         ahead_ms = max(AHEAD_MS, traits.packet_ms + _SPARE_MS)
         self.ear = Ear(spoken.rate_hz, has_marks=traits.has_marks, ahead_ms=ahead_ms)
-        self._pending: list[Frame] = []
+        self._pending: list[Samples] = []
+        self._pending_samples = 0
         self._pending_since = 0.0
         self._last_sent = -_STILL_PLAYING_S
         self.rests_until = 0.0
@@ -72,14 +73,14 @@ class Mouth:
             self._credit(now)
         if not may_play:
             return
-        speaks = self._fill(now) if self._traits.buffers else self._take(now)
+        speaks = self._fill(now) if self._traits.buffers else self._take(now, 1)
         self._flush_late(now)
         if not speaks and not self._pending and not self.ear.waiting:
             self.rests_until = now + _LOOK_EVERY_S
 
     def stop(self, now: float) -> None:
         """The agent's speech stops: say what was heard, and make the peer drop the rest."""
-        self._pending.clear()
+        self._forget()
         self.rests_until = 0.0
         playing = self.ear.waiting or now - self._last_sent < _STILL_PLAYING_S
         self._credit(now)
@@ -96,7 +97,7 @@ class Mouth:
 
     def part(self, now: float) -> None:
         """The connection is over: what was heard by now was heard."""
-        self._pending.clear()
+        self._forget()
         if self._traits.buffers:
             self._credit(now)
 
@@ -104,31 +105,36 @@ class Mouth:
         if fresh := self.ear.news(now):
             self._conversation.frames_played(fresh)
 
+    def _forget(self) -> None:
+        self._pending, self._pending_samples = [], 0
+
     def _fill(self, now: float) -> bool:
         """Packets as long as there is room for whole ones, then rest until there is again. False: there is nothing more
         to say now."""
-        while self.ear.room(now) >= self._packet_samples:
-            while self._take(now):
+        while self.ear.room(now) >= self._packet:
+            while self._take(now, (self._packet - self._pending_samples) // self._frame):
                 if not self._pending:
                     break  # a packet has left
             else:
                 return False
-        self.rests_until = self.ear.room_at(self._packet_samples)
+        self.rests_until = self.ear.room_at(self._packet)
         return True
 
-    def _take(self, now: float) -> bool:
-        frame = self._conversation.take_frame()
-        if frame is None:
-            if self._pending and len(self._pending) >= self._least:
+    def _take(self, now: float, most: int) -> bool:
+        """At most ``most`` frames; a packet that is whole leaves."""
+        frames = self._conversation.take_frames(most)
+        if frames is None:
+            if self._pending and self._pending_samples >= self._least:
                 self._send_packet(now, ends=True)
             elif not self._pending:
                 self._send(self._mark(ends=True))
             return False
         if not self._pending:
             self._pending_since = now
-        self._pending.append(frame)
+        self._pending.append(frames)
+        self._pending_samples += frames.size
         ends = self._traits.buffers and self._conversation.at_phrase_end
-        if len(self._pending) >= self._packet or (ends and len(self._pending) >= self._least):
+        if self._pending_samples >= self._packet or (ends and self._pending_samples >= self._least):
             self._send_packet(now, ends=ends)
         return True
 
@@ -139,19 +145,27 @@ class Mouth:
 
     def _flush_late(self, now: float) -> None:
         """What is too short for this peer goes out padded with silence."""
-        if self._pending and now - self._pending_since >= _FLUSH_AFTER_S + len(self._pending) * FRAME_MS / 1000:
+        patience_s = _FLUSH_AFTER_S + self._pending_samples / self._rate_hz
+        if self._pending and now - self._pending_since >= patience_s:
             self._send_packet(now, ends=False)
 
     def _send_packet(self, now: float, *, ends: bool) -> None:
-        frames, self._pending = self._pending, []
-        padding = max(0, self._least - len(frames))
+        pending, padding = self._pending, max(0, self._least - self._pending_samples)
+        self._forget()
+        if padding:
+            pending.append(np.zeros(padding, np.int16))
+        samples = np.concatenate(pending) if len(pending) > 1 else pending[0]
         if self._echo is not None:
-            begins = self.ear.plays_at(now) if self._traits.buffers else now
-            for index, frame in enumerate(frames):
-                self._echo.said(frame, begins + index * FRAME_MS / 1000)
-        frames += [np.zeros(self._frame, np.int16)] * padding
-        payload = b"".join(self._encoder.push(np.concatenate(frames) if len(frames) > 1 else frames[0]))
+            self._echo.said(samples.reshape(-1, self._frame), self.ear.plays_at(now) if self._traits.buffers else now)
+        payload = self._encode(samples)
         self._last_sent = now
         if self._traits.buffers:
-            self.ear.sent(len(frames) * self._frame, now, padding=padding * self._frame)
+            self.ear.sent(samples.size, now, padding=padding)
         self._send((*self._protocol.play(payload), *self._mark(ends=ends)))
+
+
+def _packets_of(encoder: StreamEncoder) -> Callable[[Samples], bytes]:
+    """What makes the payload of one packet out of whole frames."""
+    if isinstance(encoder, PlainEncoder):
+        return encoder.whole
+    return lambda frames: b"".join(encoder.push(frames))

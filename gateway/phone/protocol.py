@@ -155,6 +155,9 @@ class Carrier:
     max_message_bytes: int = 64 * 1024
     guarded: bool = False
     """A secret of the carrier is set: then its proofs are asked for in loopback development mode too."""
+    signs: bool = False
+    """An upgrade for which ``vouch`` raised nothing was signed by the carrier, even where that does not prove which
+    call it is for: it may come as often as calls do."""
     answer: "AnswerRule | None" = None
     """Its answer webhook."""
     dial: "Callable[[str], Answer] | None" = None

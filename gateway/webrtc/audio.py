@@ -40,7 +40,7 @@ class CallAudio:
 
     def speak(self, conversation: Conversation | None, send: Callable[[bytes], None], now_s: float) -> None:
         """Take what is to be heard and send it, or silence."""
-        frame = conversation.take_frame() if conversation is not None else None
+        frame = conversation.take_frames() if conversation is not None else None
         if self._sender is not None:
             packet = self._sender.send(frame, now_s)
             if packet is not None:  # else the stream is ahead of the clock

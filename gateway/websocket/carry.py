@@ -44,8 +44,8 @@ class Driver(Protocol):
         """Before anything else: ``hurry`` makes the next :meth:`tick` come at once, from the event loop."""
         ...
 
-    def tick(self) -> None:
-        """20 ms passed."""
+    def tick(self) -> float:
+        """20 ms passed. Returns until when no tick is wanted, on the metronome's clock; 0: the next one is."""
         ...
 
     def goodbye(self, code: int) -> Ending:
@@ -95,7 +95,7 @@ async def _run(link: Line, driver: Driver, leaving: Exit, metronome: Metronome, 
         if leaving.decided:
             return
         try:
-            driver.tick()
+            seat.rests_until = driver.tick()
         except Exception as error:
             _log.exception("playout failed")
             leaving.leave(ending_for(error))

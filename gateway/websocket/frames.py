@@ -29,13 +29,18 @@ class FrameFeed:
         self._framer = Framer(PIPELINE_RATE_HZ)
         self._first = resampled
 
+    @property
+    def aligned(self) -> bool:
+        """No part of a frame waits: a frame that comes now goes on as it is."""
+        return not (self._first or self._framer.pending)
+
     async def push(self, samples: Samples) -> None:
         """Push what completes frames; yields to the loop every :data:`FRAMES_A_TURN` frames."""
         await self._push(self._frames(samples))
 
     def push_now(self, samples: Samples) -> None:
         """The same for a few frames, at once."""
-        if samples.size == _FRAME and not self._first and not self._framer.pending:
+        if samples.size == _FRAME and self.aligned:
             self._conversation.push_audio(samples)
             return
         for frame in self._frames(samples):

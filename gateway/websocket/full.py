@@ -44,6 +44,8 @@ _AT_ONCE_BYTES: Final = 4096
 """Larger messages (this is half a second of telephony) let the other calls have their turn."""
 _MEASURED_FRAMES: Final = 4
 """Frames between two looks at what is unsent, as long as nothing is: asking the kernel costs as much as encoding."""
+_LOOK_EVERY_S: Final = 0.1
+"""How often a conversation that has nothing to say is asked, beside ``on_audio``."""
 _NOTHING: Final = np.empty(0, np.int16)
 _FRAME: Final = frame_samples(PIPELINE_RATE_HZ)
 
@@ -74,7 +76,7 @@ class FullDriver:
         self._clock = clock
         self._telemetry = telemetry
         self._intake = intake
-        self._hear_frame: Callable[[Frame], None] = self._heard
+        self._hear_frame: Callable[[Frame, float], None] = self._heard
         self._pauses = telemetry.counter("voicegate_gateway_playout_pauses_total", "Playout paused for a slow reader")
         self._meter = InputMeter(limits, clock.monotonic())
         self._protocol = FullProtocol()
@@ -109,7 +111,7 @@ class FullDriver:
             self._leaving.fail(error)
         return True
 
-    def _heard(self, frame: Frame) -> None:
+    def _heard(self, frame: Frame, _power: float) -> None:
         if self._feed is not None and not self._leaving.decided:
             try:
                 self._feed.push_now(frame)
@@ -133,13 +135,15 @@ class FullDriver:
         self._hurry = hurry
         self._link.offer_to(self.take)
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         if self._conversation is None or not self._reader_keeps_up():
-            return
-        frame = self._conversation.take_frame()
-        if frame is not None:
-            for packet in self._encoder.push(frame):
-                self._link.send_audio(packet, FRAME_MS)
+            return 0.0
+        frame = self._conversation.take_frames()
+        if frame is None:
+            return self._clock.monotonic() + _LOOK_EVERY_S
+        for packet in self._encoder.push(frame):
+            self._link.send_audio(packet, FRAME_MS)
+        return 0.0
 
     def goodbye(self, code: int) -> Ending:
         farewell: Farewell = "hang_up" if code in _CLEAN_CLOSES else "detach"
@@ -289,7 +293,7 @@ def _name(form: Format) -> str:
     return f"{form.encoding}/{form.rate}"
 
 
-def _deaf(_frame: Frame) -> None:
+def _deaf(_frame: Frame, _power: float) -> None:
     """The connection is over."""
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from aiohttp._websocket.helpers import websocket_mask
 from aiohttp._websocket.reader import WebSocketReader
+from aiohttp.web_protocol import RequestHandler
 
 from gateway.backlog import Backlog
 from gateway.close_codes import CloseCode
@@ -33,6 +34,8 @@ _AT_ONCE: Final = 50
 _MOST_QUEUED: Final = 64
 _MOST_QUEUED_BYTES: Final = 256 * 1024
 """Messages, and their bytes, that may wait for :meth:`Link.receive`; above it nothing more is read."""
+_FED: Final = (False, b"")
+"""What aiohttp wants to hear of a parser: it goes on, and nothing is left."""
 _BEATS: Final = 4
 """A heartbeat is looked at in quarters."""
 
@@ -95,6 +98,7 @@ class Link:
         self._beat = self._loop.call_later(self._beat_s, self._on_beat)
         # What it needs of a parser is feed_data and feed_eof; bytes that came before are fed at once.
         response.connection.set_parser(cast(WebSocketReader, self))
+        transport.set_protocol(cast(asyncio.BaseProtocol, _Straight.past(response.connection, self)))
         if transport.is_closing():
             self.feed_eof()
 
@@ -123,10 +127,16 @@ class Link:
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """aiohttp read ``data`` from the socket."""
         self._quiet = 0
+        # Only while the receiver waits, and for nothing that is here, was everything before dealt with.
+        if self._take is not None and self._waiter is not None and not self._queue:
+            lone = self._reader.lone(data)
+            if lone is not None:
+                if not self._take(lone):
+                    self._queued(lone)
+                return _FED
         at_once = _AT_ONCE
         for incoming in self._reader.feed(data):
             if incoming.__class__ is bytes or incoming.__class__ is str:
-                # Only while the receiver waits, and for nothing that is here, was everything before dealt with.
                 nothing_before = self._waiter is not None and not self._queue
                 if at_once and nothing_before and self._take is not None and self._take(incoming):
                     at_once -= 1
@@ -135,7 +145,7 @@ class Link:
                     self._queued(incoming)
             else:
                 self._control(incoming)
-        return False, b""
+        return _FED
 
     def feed_eof(self) -> None:
         """aiohttp lost the connection."""
@@ -263,6 +273,22 @@ class Link:
         self._say_close(frame)
         self._transport.close()
         self._loop.call_later(_CLOSE_GRACE_S, self._transport.abort)
+
+
+@dataclass(frozen=True, slots=True)
+class _Straight:
+    """What a transport tells its protocol (:class:`asyncio.Protocol`): bytes go straight to the link, and all else to
+    aiohttp's side of the connection."""
+
+    data_received: Callable[[bytes], object]
+    eof_received: Callable[[], bool | None]
+    connection_lost: Callable[[BaseException | None], None]
+    pause_writing: Callable[[], None]
+    resume_writing: Callable[[], None]
+
+    @classmethod
+    def past(cls, aside: RequestHandler, link: Link) -> "_Straight":
+        return cls(link.feed_data, aside.eof_received, aside.connection_lost, aside.pause_writing, aside.resume_writing)
 
 
 def _size(received: Received) -> int:

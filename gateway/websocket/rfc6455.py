@@ -91,14 +91,27 @@ class MessageReader:
         self._kind = 0
         self._over = False
 
+    def lone(self, data: bytes) -> str | bytes | None:
+        """The message that ``data`` is, where it is a whole one of the length that packets of audio have, and nothing
+        came before it: as most reads give. None, and nothing was taken: it is for :meth:`feed`."""
+        if data[:2] not in _LONE_HEADS or self._parts or self._kind or self._over or len(data) < _LONE_BODY:
+            return None
+        size = data[2] << 8 | data[3]
+        if len(data) != _LONE_BODY + size or size > self._most:
+            return None
+        payload = bytearray(data[_LONE_BODY:])
+        self._unmask(data[4:_LONE_BODY], payload)
+        if data[0] == _FIN | _BINARY:
+            return bytes(payload)
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            return None
+
     def feed(self, data: bytes) -> list[Incoming]:
         """The messages that ``data`` completes. After :class:`Closing` or :class:`Violation` none follows."""
         if self._over:
             return []
-        if data[:2] in _LONE_HEADS and not self._parts and not self._kind:
-            size = data[2] << 8 | data[3] if len(data) >= _LONE_BODY else -1
-            if len(data) == _LONE_BODY + size and size <= self._most:  # one packet, as most reads give
-                return self._lone(data)
         if self._parts:
             self._parts.append(data)
             self._here += len(data)
@@ -117,15 +130,6 @@ class MessageReader:
             self._parts.append(data[rest:])
             self._here = len(data) - rest
         return found
-
-    def _lone(self, data: bytes) -> list[Incoming]:
-        lone = bytearray(data[_LONE_BODY:])
-        self._unmask(data[4:_LONE_BODY], lone)
-        try:
-            return [bytes(lone) if data[0] == _FIN | _BINARY else lone.decode()]
-        except UnicodeDecodeError:
-            self._over = True
-            return [_not_text().violation]
 
     def _read(self, data: bytes, found: list[Incoming]) -> int:
         """Take the whole frames of ``data``; returns where the first one begins that is not whole."""

@@ -118,10 +118,11 @@ class SimpleDriver:
     def seated(self, hurry: Callable[[], None]) -> None:
         """Clips are counted out in ticks of 20 ms, so none may come early."""
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         self._player.tick()
         if self._link.stuck_s() >= self._limits.stuck_s:
             self._leaving.leave(Ending(CloseCode.TOO_SLOW, "nothing was read for several seconds", "detach"))
+        return 0.0
 
     def goodbye(self, code: int) -> Ending:
         return Ending(CloseCode.NORMAL, f"client closed with {code}", "hang_up", peer_gone=True)

@@ -40,8 +40,8 @@ class SileroConfig:
     path: Path | None = None
     """The ONNX file; None: the one in faster-whisper."""
     coalesce_s: float = 0.002
-    """How long the first window of a batch waits for those of other detectors, where they are few."""
-    coalesce_most_s: float = 0.008
+    """From one batch to the next where detectors are few. A window that comes later than that waits for nobody."""
+    coalesce_most_s: float = 0.013
     """The same where they are :data:`_MANY` or more. Between two batches others use the core's cache, and a batch must
     fetch the weights again: the longer ones are, the less often (measured with 100 streams on a busy core: 1.8 ms a
     second of a stream with batches of 20 windows, 1.3 ms with 48)."""
@@ -114,6 +114,7 @@ class SileroVoiceActivity:
         self._model: SileroModel | None = None
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._ran_at = 0.0
 
     async def start(self) -> None:
         """Load the weights, in a thread.
@@ -173,16 +174,20 @@ class SileroVoiceActivity:
     def wake(self, detector: SileroDetector) -> None:
         """A detector has a window. Start a call, unless one is running or about to start."""
         self._ready[detector] = None
-        if self._busy:
-            return
-        self._begin(self._patience_s())
+        if not self._busy:
+            self._begin(self._patience_s())
+        elif self._timer is not None and len(self._ready) == self._config.batch_windows:
+            self._timer.cancel()
+            self._begin(0)  # no larger batch is made
 
     def _patience_s(self) -> float:
-        """How long a first window waits: not at all for nobody, and longer the more there are to wait for."""
+        """How long a first window waits for others: not at all where there are none or the last batch is some time
+        ago, and longer the more there are to wait for."""
         detectors, config = len(self._detectors), self._config
         if detectors == 1:
             return 0.0
-        return max(config.coalesce_s, config.coalesce_most_s * min(1.0, detectors / _MANY))
+        between = max(config.coalesce_s, config.coalesce_most_s * min(1.0, detectors / _MANY))
+        return max(0.0, self._ran_at + between - self._loop.time())
 
     def _begin(self, after_s: float) -> None:
         self._busy = True
@@ -201,7 +206,8 @@ class SileroVoiceActivity:
             if detector.windows:  # behind those that wait
                 self._ready[detector] = None
         slots = [detector.slot for detector in ready]
-        work = (self._model, windows, self._h[slots], self._c[slots])
+        work = (self._model, windows, self._h.take(slots, 0), self._c.take(slots, 0))
+        self._ran_at = self._loop.time()
         try:
             self._take(ready, ends, _infer(*work))
         finally:

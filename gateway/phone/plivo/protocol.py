@@ -55,7 +55,7 @@ class PlivoProtocol:
         WAITING --start--> LIVE --stop--> OVER
     """
 
-    def __init__(self, *, big_endian: bool = False, packet_ms: int = 100) -> None:
+    def __init__(self, *, big_endian: bool = False, packet_ms: int = 400) -> None:
         """``big_endian``: how L16 lies on the wire, where the stream was asked for as ``audio/x-l16``."""
         self.traits = Traits(
             buffers=True,

@@ -59,7 +59,7 @@ class TelnyxProtocol:
         WAITING --start--> LIVE --stop--> OVER
     """
 
-    def __init__(self, spoken: PhoneFormat, *, little_endian: bool, returns: bool, packet_ms: int = 100) -> None:
+    def __init__(self, spoken: PhoneFormat, *, little_endian: bool, returns: bool, packet_ms: int = 400) -> None:
         """``spoken``: ``stream_bidirectional_codec`` and its rate. ``little_endian``: how L16 lies on the wire."""
         self._spoken = spoken
         self._little_endian = little_endian

@@ -33,5 +33,6 @@ def twilio(config: TwilioConfig) -> Carrier:
         open=lambda upgrade: TwilioProtocol(returns=True),
         vouch=vouch,
         guarded=bool(config.auth_token),
+        signs=bool(config.auth_token),
         answer=TwilioAnswer(config.auth_token),
     )

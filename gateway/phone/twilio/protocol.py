@@ -52,14 +52,14 @@ class TwilioProtocol:
         WAITING --start--> LIVE --stop--> OVER
     """
 
-    def __init__(self, *, returns: bool, packet_ms: int = 100) -> None:
+    def __init__(self, *, returns: bool, packet_ms: int = 400) -> None:
         """``returns``: our answer had an ``action``, so that a broken stream comes back."""
         self.traits = Traits(
             buffers=True, has_clear=True, has_marks=True, packet_ms=packet_ms, returns=returns, handshake_s=10.0
         )
         self._state = _State.WAITING
         self._stream_id = ""
-        self._head = b""
+        self._head = self._mark_head = b""
         self._clear = SendText(b"")
 
     def connected(self) -> Sequence[Send]:
@@ -106,8 +106,7 @@ class TwilioProtocol:
         return (SendText(envelope(self._head, packet, b'"}}')),)
 
     def mark(self, name: str) -> Sequence[Send]:
-        message = {"event": "mark", "streamSid": self._stream_id, "mark": {"name": name}}
-        return (SendText(msgspec.json.encode(message)),)
+        return (SendText(self._mark_head + msgspec.json.encode(name) + b"}}"),)
 
     def clear(self) -> Sequence[Send]:
         return (self._clear,)
@@ -137,6 +136,7 @@ class TwilioProtocol:
         self._state, self._stream_id = _State.LIVE, stream_id
         named = msgspec.json.encode(stream_id)
         self._head = b'{"event":"media","streamSid":' + named + b',"media":{"payload":"'
+        self._mark_head = b'{"event":"mark","streamSid":' + named + b',"mark":{"name":'
         self._clear = SendText(b'{"event":"clear","streamSid":' + named + b"}")
         custom = object_in(start, "customParameters")
         call = PhoneCall(

@@ -70,7 +70,7 @@ class Live:
     async def hears(self, holds: Callable[[], Any]) -> None:
         async with asyncio.timeout(10):
             while not holds():
-                self.call.take_frame()
+                self.call.take_frames()
                 await asyncio.sleep(0.001)
 
 

@@ -93,11 +93,10 @@ class EchoCall:
         whole = spoken[: spoken.size - spoken.size % size]
         self._frames.extend(whole.reshape(-1, size))
 
-    def take_frame(self) -> Frame | None:
-        if not self._frames:
-            return None
-        self.frames_taken += 1
-        return self._frames.popleft()
+    def take_frames(self, most: int = 1) -> Samples | None:
+        taken = [self._frames.popleft() for _ in range(min(most, len(self._frames)))]
+        self.frames_taken += len(taken)
+        return np.concatenate(taken) if taken else None
 
     def on_audio(self, ready: Callable[[], None]) -> None:
         self._ready = ready

@@ -21,7 +21,7 @@ async def ask(call: Call) -> list[Event]:
     async with asyncio.timeout(10):
         for number in range(10_000):
             call.push_audio(LOUD if number < 25 else SILENT)
-            call.take_frame()
+            call.take_frames()
             if any(isinstance(event, ReplyFinished) for event in events):
                 return events
             await asyncio.sleep(0.02)

@@ -31,7 +31,7 @@ async def listen(call: Call, process: Process, events: list[Event]) -> None:
     call.subscribe(events.append)
     finished = len([each for each in process.observed if isinstance(each, ReplyFinished)])
     while len([each for each in process.observed if isinstance(each, ReplyFinished)]) == finished:
-        call.take_frame()
+        call.take_frames()
         await asyncio.sleep(0.001)
 
 
@@ -213,9 +213,9 @@ async def test_a_shutdown_suspends_calls_and_takes_no_new_ones(begin: Begin) -> 
     first, second = await begin("a"), await begin("b")
     call = await first.attach()
     call.type_text("a long story")
-    await until(lambda: call.take_frame() is not None)
+    await until(lambda: call.take_frames() is not None)
     for _ in range(20):
-        call.take_frame()
+        call.take_frames()
     secret = call.resume_secret
     await first.leave()
     assert await refusal(first, "another") == "draining"

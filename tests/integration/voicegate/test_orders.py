@@ -141,7 +141,7 @@ async def hears(call: Call, holds: Callable[[], object], within_s: float = 10.0)
     """A transport takes frames until something is so."""
     async with asyncio.timeout(within_s):
         while not holds():
-            call.take_frame()
+            call.take_frames()
             await asyncio.sleep(0.001)
 
 

@@ -73,7 +73,7 @@ async def test_a_call_is_warned_and_ends_with_its_last_words(begin: Begin, shelf
     call.type_text(said)
     async with asyncio.timeout(10):
         while not call._over.done():
-            call.take_frame()
+            call.take_frames()
             await asyncio.sleep(0.001)
     assert await call.ended() == EXHAUSTED
     texts = [event.text for event in process.observed if isinstance(event, ReplyFinished)]

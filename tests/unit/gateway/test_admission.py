@@ -174,6 +174,16 @@ async def test_a_line_that_any_process_can_go_on_with_is_no_burden_to_one_that_d
     assert (await door.admit_line(knock(), proven=True, guarded=True, known=known, elsewhere=True)).vouched
 
 
+async def test_what_a_carrier_signed_may_come_as_often_as_calls_do() -> None:
+    door = admission(connections_per_s=2.0, connection_burst=1.0)
+    for _ in range(5):
+        await door.admit_line(knock(), proven=False, guarded=True, signed=True)
+    await door.admit_line(knock(), proven=False, guarded=True)
+    with pytest.raises(RefusedCall) as refused:
+        await door.admit_line(knock(), proven=False, guarded=True)
+    assert refused.value.code == "too_many_connections"
+
+
 def test_the_header_wins_over_the_subprotocol() -> None:
     assert presented_token("Bearer  a ", ("voicegate.token.b",)) == "a"
     assert presented_token(None, ("voice.v1",)) is None

@@ -25,8 +25,9 @@ class Ear:
         self.reference.push(packet)
         return packet
 
-    def hear(self, frame: Frame) -> None:
+    def hear(self, frame: Frame, power: float) -> None:
         self.frames.append(frame.tolist())
+        assert power == pytest.approx(np.square(frame.astype(np.float64)).sum(), rel=1e-5)
 
     def send(self, intake: Intake) -> bool:
         packet = os.urandom(160)
@@ -69,3 +70,21 @@ async def test_what_does_not_fit_leaves_nothing_of_its_stream_behind() -> None:
     fresh = open_decoder("pcmu", 8_000)
     assert not intake.add(fresh, bytes(160), ear.hear), "its first packet goes alone"
     assert np.any(fresh.push(bytes(160)))
+
+
+async def test_where_enough_wait_nobody_waits_longer() -> None:
+    intake, ears = Intake(), [Ear() for _ in range(80)]
+    for ear in ears:
+        assert ear.send(intake)
+    while not ears[-1].frames:
+        await asyncio.sleep(0)
+    before = len(ears[0].frames)
+    for ear in ears[:63]:
+        ear.send(intake)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(ears[0].frames) == before, "they wait for others"
+    ears[63].send(intake)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(ears[0].frames) == before + 1

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.metronome import MAX_CATCH_UP_MS, STEP_S, Metronome
+from gateway.metronome import MANY, MAX_CATCH_UP_MS, STEP_S, Metronome
 from voicegate.kernel.observability.prometheus import PrometheusTelemetry
 
 
@@ -40,12 +40,19 @@ class Bench:
     def __init__(self, until_s: float) -> None:
         self.time = VirtualTime(until_s)
         self.registry = CollectorRegistry()
-        self.metronome = Metronome(self.time, PrometheusTelemetry(self.registry), sleep=self.time.sleep)
+        self.stops: list[float] = []
+        self.metronome = Metronome(self.time, PrometheusTelemetry(self.registry), sleep=self.time.sleep, stop=self.stop)
         self.ticks: dict[str, list[float]] = {}
 
     def join(self, name: str) -> None:
         self.ticks[name] = []
         self.metronome.join(lambda: self.ticks[name].append(round(self.time.now - 1000.0, 6)))
+
+    def stop(self, seconds: float) -> None:
+        """The loop stands still."""
+        assert 0 < seconds < STEP_S
+        self.stops.append(seconds)
+        self.time.now += seconds
 
     async def run(self) -> None:
         with pytest.raises(TimeoutError):
@@ -192,3 +199,47 @@ async def test_who_left_cannot_hurry() -> None:
     bench.metronome.leave(seat)
     bench.metronome.hurry(seat)
     assert ticks == []
+
+
+@pytest.mark.parametrize(("seats", "stops"), [(MANY - 1, False), (MANY, True)])
+async def test_with_many_seats_the_loop_wakes_by_the_clock_only(seats: int, stops: bool) -> None:
+    bench = Bench(until_s=0.2)
+    for number in range(seats):
+        bench.join(str(number))
+    await bench.run()
+    assert bool(bench.stops) is stops
+    for ticks in bench.ticks.values():
+        assert [round(b - a, 6) for a, b in pairwise(ticks)] == [0.02] * (len(ticks) - 1), "on time either way"
+    if stops:
+        assert len(bench.stops) == pytest.approx(0.2 / STEP_S, abs=2)
+        assert 0.5 * STEP_S < sum(bench.stops) / len(bench.stops) < STEP_S, "and the loop had its turns in between"
+
+
+async def test_a_clock_that_is_late_stops_nothing() -> None:
+    bench = Bench(until_s=0.1)
+    for number in range(MANY):
+        bench.join(str(number))
+    seat = bench.metronome.join(lambda: None)
+
+    def slow() -> None:
+        bench.time.now += 0.9 * STEP_S
+
+    seats = [bench.metronome.join(slow) for _ in range(4)]
+    await bench.run()
+    assert len(bench.stops) <= 1, "before it was"
+    assert len(bench.metronome) == MANY + len([seat, *seats])
+
+
+async def test_a_seat_that_rests_is_let_rest_until_its_time_or_until_it_is_hurried() -> None:
+    bench = Bench(until_s=0.2)
+    ticks: list[float] = []
+    seat = bench.metronome.join(lambda: ticks.append(round(bench.time.now - 1000.0, 6)))
+    seat.rests_until = 1000.1
+    await bench.run()
+    assert 0.1 <= ticks[0] <= 0.12
+    assert len(ticks) in (5, 6)
+    before = len(ticks)
+    seat.rests_until = 2000.0
+    bench.metronome.hurry(seat)
+    assert len(ticks) == before + 1
+    assert seat.rests_until == 0.0

@@ -106,16 +106,16 @@ def test_all_of_a_burst_reaches_speech_to_text(pause_s: float) -> None:
 
 def test_lost_answers_are_not_waited_for() -> None:
     ear = Ear(Activity(loud_from=0))
-    ear.push(26)
-    ear.activity.lose(16)
+    ear.push(12)
+    ear.activity.lose(7)
     ear.push(1)
     ear.answer_all()
-    assert ear.activity.taken == 26 * 320, "it still waits"
+    assert ear.activity.taken == 12 * 320, "it still waits"
     ear.now += 0.6
     ear.push(40)
-    assert ear.activity.taken == 28 * 320, "one window more, no burst"
+    assert ear.activity.taken == 14 * 320, "one window more, no burst"
     ear.answer_all()
-    assert ear.activity.taken >= 60 * 320
+    assert ear.activity.taken >= 46 * 320
     assert ear.transcripts.heard[-1] == ear.count - 1
 
 

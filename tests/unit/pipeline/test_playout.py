@@ -606,3 +606,44 @@ def test_whatever_happens_the_ear_gets_every_sample_in_order(steps: list[int | s
         words = now
     assert heard == 40 * FRAME
     assert playout.drained
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 1500), st.booleans()), min_size=1, max_size=8),
+    st.integers(1, 12),
+    st.booleans(),
+)
+def test_frames_that_are_taken_together_are_those_that_are_taken_one_by_one(
+    phrases: list[tuple[int, bool]], most: int, confirmed: bool
+) -> None:
+    one, several = opened(confirmed=confirmed), opened(confirmed=confirmed)
+    for playout in (one, several):
+        for number, (samples, complete) in enumerate(phrases):
+            playout.begin_phrase(str(number))
+            playout.put(tone(samples, 1 + number))
+            if complete:
+                playout.end_phrase()
+    singly, ends = [], []
+    while (frame := one.take()) is not None:
+        singly.append(frame)
+        ends.append(one.at_phrase_end)
+    taken, at = [], 0
+    while (frames := several.take(most)) is not None:
+        count = frames.size // FRAME
+        assert frames.size % FRAME == 0
+        assert 1 <= count <= most
+        assert not any(ends[at : at + count - 1]), "nothing behind the end of a phrase"
+        assert several.at_phrase_end == ends[at + count - 1]
+        at += count
+        taken.append(frames)
+    assert np.array_equal(np.concatenate([*singly, tone(0)]), np.concatenate([*taken, tone(0)]))
+    assert several.unheard_ms == one.unheard_ms
+
+
+def test_of_several_frames_that_were_sent_ahead_what_nobody_heard_is_taken_again_to_the_sample() -> None:
+    playout = opened(confirmed=True)
+    speak(playout, "a long one", tone(10 * FRAME))
+    assert playout.take(6).size == 6 * FRAME
+    playout.played(2 * FRAME + 7)
+    playout.take_back()
+    assert playout.take(1)[0] == 2 * FRAME + 8

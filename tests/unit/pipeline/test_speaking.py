@@ -75,7 +75,7 @@ class Mouth:
 
     def take(self, frames: int) -> None:
         for _ in range(frames):
-            self.speaking.take_frame()
+            self.speaking.take_frames()
 
     def events(self, kind: str) -> list[Any]:
         return [event for event in self.sink.events if type(event).__name__ == kind]
@@ -172,7 +172,7 @@ def test_after_the_end_of_a_reply_nothing_more_is_said_of_it(mouth: Mouth, act: 
     mouth.speaking.revoke()
     told, events = len(mouth.told), len(mouth.sink.events)
     act(mouth)
-    assert mouth.speaking.take_frame() is None
+    assert mouth.speaking.take_frames() is None
     assert (len(mouth.told), len(mouth.sink.events)) == (told, events)
     assert mouth.history.messages == ()
 

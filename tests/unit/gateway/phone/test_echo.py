@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from audiocodecs.wav import decode_wav
-from gateway.phone.echo import BANDS, HELD_FRAMES, EchoGate, bands
+from gateway.phone.echo import BANDS, HELD_FRAMES, EchoGate, bands, power_of
 from voicegate.kernel.audio import Frame
 
 CLIPS = Path(os.environ.get("VOICEGATE_TEST_SPEECH", Path(__file__).parents[5] / "shared" / "audio"))
@@ -54,7 +54,7 @@ def run(said: Wave, came: Wave, gate: EchoGate | None = None, *, burst: int = 1)
     ours, theirs = frames(said), frames(came)
     for index in range(0, len(ours), burst):
         for each in range(index, min(index + burst, len(ours))):
-            gate.said(ours[each], 50 + each * 0.02)
+            gate.said(ours[each][None], 50 + each * 0.02)
         now = 50 + (index + burst - 1) * 0.02
         for each in range(index, min(index + burst, len(theirs))):
             out += gate.heard(theirs[each], now)
@@ -104,7 +104,7 @@ def test_nothing_waits_for_long_and_nothing_is_lost() -> None:
     ours, theirs = frames(said), frames(other)
     waiting = given = 0
     for index, frame in enumerate(theirs):
-        gate.said(ours[index], 50 + index * 0.02)
+        gate.said(ours[index][None], 50 + index * 0.02)
         given += len(gate.heard(frame, 50 + index * 0.02))
         waiting = max(waiting, index + 1 - given)
     assert 0 < waiting <= HELD_FRAMES
@@ -122,7 +122,7 @@ def test_a_line_that_gave_nothing_back_is_trusted_at_once() -> None:
     gate = EchoGate()
     run(said, np.zeros(said.size), gate)
     frame = frames(voice(1, seed=7))[10]
-    gate.said(frames(said)[0], 56.0)
+    gate.said(frames(said)[:1], 56.0)
     assert len(gate.heard(frame, 56.02)) == 1
 
 
@@ -130,7 +130,7 @@ def test_what_was_cleared_was_never_said() -> None:
     said = voice(3, seed=1)
     gate = EchoGate()
     for index, frame in enumerate(frames(said)[:100]):
-        gate.said(frame, 50 + index * 0.02)
+        gate.said(frame[None], 50 + index * 0.02)
     gate.stopped(50.0)
     came = frames(back(said, 100, -6))[:100]
     out = [each for index, frame in enumerate(came) for each in gate.heard(frame, 50 + index * 0.02)]
@@ -168,3 +168,26 @@ def test_real_voices(db: float) -> None:
     near = clip("ps_austen_0880.wav")[: said.size - 48_000]
     other[48_000 : 48_000 + near.size] = near
     assert part_that_passed(run(said, came + other), other, 4_000.0) > 0.6
+
+
+def test_quiet_frames_of_a_line_that_is_trusted_need_no_judgement() -> None:
+    said = voice(6, seed=1)
+    known, asked = EchoGate(), EchoGate()
+    assert not known.is_known_quiet(), "whether it is quiet while we speak is what is to be learned"
+    for gate in (known, asked):
+        run(said, np.zeros(said.size), gate)
+    ours, other = frames(voice(4, seed=3)), frames(voice(4, seed=7))
+    quiet = np.zeros(320, np.int16)
+    out: dict[EchoGate, list[Frame]] = {known: [], asked: []}
+    for gate, given in out.items():
+        for index, frame in enumerate(ours):
+            at_s = 60 + index * 0.02
+            gate.said(frame[None], at_s)
+            heard = quiet if index % 3 else other[index]
+            if gate is known and heard is quiet:
+                assert gate.is_known_quiet()
+                given.append(heard)
+            else:
+                given.extend(gate.heard(heard, at_s, power_of(heard)))
+    assert all(map(np.array_equal, out[known], out[asked]))
+    assert len(out[known]) == len(ours)

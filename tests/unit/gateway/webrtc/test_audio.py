@@ -21,7 +21,7 @@ class Voice:
         self.frames = frames
         self.heard: list[Frame] = []
 
-    def take_frame(self) -> Frame | None:
+    def take_frames(self, most: int = 1) -> Frame | None:
         return self.frames.pop(0) if self.frames else None
 
     def push_audio(self, frame: Frame) -> None:

@@ -21,9 +21,22 @@ class Wire:
         self.closing = self.aborted = self.paused = False
         self.unsent = 0
         self.parser: Any = None
+        self.protocol: Any = None
 
     def set_parser(self, parser: Any) -> None:
         self.parser = parser
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def eof_received(self) -> None: ...
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self.parser.feed_eof()
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
 
     def get_extra_info(self, _name: str) -> None: ...
 
