@@ -122,7 +122,7 @@ def test_a_line_that_gave_nothing_back_is_trusted_at_once() -> None:
     gate = EchoGate()
     run(said, np.zeros(said.size), gate)
     frame = frames(voice(1, seed=7))[10]
-    gate.said(frames(said)[:1], 56.0)
+    gate.said(frames(said)[0][None], 56.0)
     assert len(gate.heard(frame, 56.02)) == 1
 
 

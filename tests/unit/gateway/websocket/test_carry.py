@@ -50,10 +50,11 @@ class NotingDriver:
     def seated(self, hurry: Callable[[], None]) -> None:
         self.hurry = hurry
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         self.log.append("tick")
         if self.tick_fails:
             raise self.tick_fails
+        return 0.0
 
     def goodbye(self, code: int) -> Ending:
         return Ending(CloseCode.NORMAL, f"goodbye {code}", "hang_up", peer_gone=True)
