@@ -16,7 +16,7 @@ from audiocodecs.registry import StreamDecoder
 from audiocodecs.telephony import Law, TelephonyDecoder, decode_together
 from voicegate.kernel.audio import Frame
 
-GATHER_S: Final = 0.013
+GATHER_S: Final = 0.008
 _PATIENCE_A_PACKET_S: Final = 0.0003
 """Of waiting, for each packet that was decoded the last time."""
 _ENOUGH: Final = 64

@@ -41,7 +41,7 @@ class SileroConfig:
     """The ONNX file; None: the one in faster-whisper."""
     coalesce_s: float = 0.002
     """From one batch to the next where detectors are few. A window that comes later than that waits for nobody."""
-    coalesce_most_s: float = 0.013
+    coalesce_most_s: float = 0.006
     """The same where they are :data:`_MANY` or more. Between two batches others use the core's cache, and a batch must
     fetch the weights again: the longer ones are, the less often (measured with 100 streams on a busy core: 1.8 ms a
     second of a stream with batches of 20 windows, 1.3 ms with 48)."""
