@@ -242,3 +242,47 @@ def test_what_is_no_handshake(name: str, value: str) -> None:
     missing = CIMultiDict(HEADERS)
     del missing[name]
     assert shake_hands(missing, ()) is None
+
+
+PACKET = bytes(range(160))
+JSON = b'{"event":"media","payload":"' + b"A" * 200 + b'"}'
+
+
+@pytest.mark.parametrize(("kind", "payload", "message"), [(2, PACKET, PACKET), (1, JSON, JSON.decode())])
+def test_a_read_that_is_one_packet_is_one_message(kind: int, payload: bytes, message: str | bytes) -> None:
+    data, reader = framed(payload, kind), MessageReader(1_000)
+    assert reader.lone(data) == message
+    assert reader.feed(data) == [message], "either way"
+
+
+@pytest.mark.parametrize(
+    ("data", "most"),
+    [
+        (b"", 1_000),
+        (framed(PACKET, 2)[:7], 1_000),
+        (framed(PACKET, 2)[:-1], 1_000),
+        (framed(PACKET, 2) + b"\x82", 1_000),
+        (framed(PACKET, 2), 159),
+        (framed(PACKET, 2, fin=False), 1_000),
+        (framed(b"short", 2), 1_000),
+        (framed(b"\xff" * 200, 1), 1_000),
+        (framed(PACKET, 9), 1_000),
+    ],
+)
+def test_what_is_not_one_packet_is_left_as_it_is(data: bytes, most: int) -> None:
+    reader, other = MessageReader(most), MessageReader(most)
+    assert reader.lone(data) is None
+    assert reader.feed(data) == other.feed(data), "nothing was taken"
+
+
+def test_in_the_middle_of_something_nothing_is_alone() -> None:
+    whole = framed(PACKET, 2)
+    begun, fragmented, over = MessageReader(1_000), MessageReader(1_000), MessageReader(1_000)
+    begun.feed(whole[:50])
+    fragmented.feed(framed(b"one", 2, fin=False))
+    over.feed(close_frame_of_a_client())
+    assert [each.lone(whole) for each in (begun, fragmented, over)] == [None] * 3
+
+
+def close_frame_of_a_client() -> bytes:
+    return framed((1000).to_bytes(2), 8)
