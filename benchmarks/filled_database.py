@@ -217,4 +217,4 @@ def _plain(column: Column[Any], table: str, at: str) -> str:
             return "n" if column.primary_key else "n % 1000"
         case Float():
             return "100 + n % 900"
-    raise NotImplementedError(f"{table}.{column.name}: what does a {column.type} hold?")
+    raise TypeError(f"{table}.{column.name}: what does a {column.type} hold?")

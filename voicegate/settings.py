@@ -3,9 +3,8 @@
 A wrong value stops the start with its name, what was given and what is allowed.
 """
 
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -372,32 +371,3 @@ def _complaint(problem: dict[str, object]) -> str:
     given = problem.get("input")
     shown = "" if any(word in known.lower() for word in ("key", "secret", "credentials")) else f"={given!r}"
     return f"{known}{shown}: {problem['msg']}"
-
-
-def table() -> str:
-    """The settings as a Markdown table: the body of ``docs/configuration.md``."""
-    rows = ["| variable | default | allowed | meaning |", "| --- | --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
-        default = field.get_default()
-        shown = "" if isinstance(default, SecretStr) else str(default)
-        rows.append(f"| `{variable(name)}` | `{shown}` | {_allowed(name)} | {field.description} |")
-    return "\n".join(rows) + "\n"
-
-
-@cache
-def _schema() -> dict[str, dict[str, Any]]:
-    """Of every field. Made once: it costs a hundredth of a second, and there are a hundred fields."""
-    return dict(Settings.model_json_schema(by_alias=False)["properties"])
-
-
-def _allowed(name: str) -> str:
-    schema = _schema()[name]
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "pattern" in schema:
-        return f"`{schema['pattern']}`".replace("|", "\\|")
-    bounds = [f"{sign} {schema[key]}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in schema]
-    kind = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`"}.get(
-        schema.get("type", ""), "text"
-    )
-    return " ".join([kind, ", ".join(bounds)]).strip()
